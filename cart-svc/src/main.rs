@@ -1,0 +1,3 @@
+fn main() -> std::process::ExitCode {
+    cart_svc::main(std::env::args_os())
+}

@@ -1,0 +1,3 @@
+fn main() -> std::process::ExitCode {
+    gateway::main(std::env::args_os())
+}

@@ -1,0 +1,3 @@
+fn main() -> std::process::ExitCode {
+    product_svc::main(std::env::args_os())
+}
