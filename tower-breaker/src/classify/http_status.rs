@@ -1,0 +1,42 @@
+use http::{Response, StatusCode};
+
+use super::{AnyError, Classify, ClassifyCall, Verdict};
+
+/// Judges an HTTP response by its status; errors as [`AnyError`] does.
+///
+/// | status | verdict | because |
+/// |---|---|---|
+/// | 5xx except the two below | failure | the server says so itself |
+/// | 501, 505 | success | a healthy server that does not offer what was asked for |
+/// | 429 | failure | the server is overloaded, and asks for less traffic |
+/// | anything else | success | it did its work; a 4xx is the caller's mistake |
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HttpStatus;
+
+impl HttpStatus {
+    /// Whether a response with this status is a failure of the server.
+    pub fn is_failure(status: StatusCode) -> bool {
+        match status {
+            StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED => false,
+            StatusCode::TOO_MANY_REQUESTS => true,
+            status => status.is_server_error(),
+        }
+    }
+}
+
+impl<Req, B, Err: 'static> Classify<Req, Response<B>, Err> for HttpStatus {
+    type Call = Self;
+
+    fn begin(&self, _: &Req) -> Self {
+        *self
+    }
+}
+
+impl<B, Err: 'static> ClassifyCall<Response<B>, Err> for HttpStatus {
+    fn verdict(self, result: Result<&Response<B>, &Err>) -> Verdict {
+        match result {
+            Ok(response) if Self::is_failure(response.status()) => Verdict::Failure,
+            result => AnyError.verdict(result),
+        }
+    }
+}

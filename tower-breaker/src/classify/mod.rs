@@ -1,0 +1,126 @@
+//! What counts as a failure.
+//!
+//! A [`Classify`] judges every finished call: [`Verdict::Success`], [`Verdict::Failure`] or [`Verdict::Ignore`]. It
+//! differs from tower-http's classifiers, which name what went wrong for a log line, in that it only says what the result
+//! tells about the health of the service behind the guard. A caller's own mistake (a `404`, a `422`) tells that the
+//! service is well.
+//!
+//! Ready-made: [`AnyError`] (the default), [`ErrorChain`], and [`HttpStatus`] with the `http` feature. Any
+//! `Fn(Result<&Response, &Error>) -> Verdict + Clone` is a classifier too:
+//!
+//! ```
+//! use tower_breaker::{BoxError, CircuitBreaker, CircuitBreakerLayer, classify::Verdict};
+//!
+//! let breaker = CircuitBreaker::builder("stock").consecutive_failures(5).build()?;
+//! let layer = CircuitBreakerLayer::new(breaker).classify(|result: Result<&String, &BoxError>| match result {
+//!     Ok(answer) if answer.is_empty() => Verdict::Failure,
+//!     Ok(_) => Verdict::Success,
+//!     Err(_) => Verdict::Failure,
+//! });
+//! # let _ = layer;
+//! # Ok::<(), BoxError>(())
+//! ```
+
+#[cfg(feature = "http")]
+mod http_status;
+
+use std::error::Error as StdError;
+
+#[cfg(feature = "http")]
+pub use self::http_status::HttpStatus;
+use crate::Refused;
+
+/// What a result says about the service behind the guard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// It did its work.
+    Success,
+    /// It is in trouble.
+    Failure,
+    /// Nothing. The result is recorded by no rule, and a trial call's slot is returned.
+    Ignore,
+}
+
+/// Judges calls. Shared by all calls of a service, so it keeps what belongs to one call in [`Classify::Call`].
+pub trait Classify<Req, Res, Err> {
+    /// Judges one call.
+    type Call: ClassifyCall<Res, Err>;
+
+    /// Called with the request of every admitted call, before the service behind the guard gets it.
+    fn begin(&self, request: &Req) -> Self::Call;
+}
+
+/// Judges the one call that it was made for.
+pub trait ClassifyCall<Res, Err> {
+    /// What the result says about the service behind the guard.
+    fn verdict(self, result: Result<&Res, &Err>) -> Verdict;
+}
+
+impl<F, Req, Res, Err> Classify<Req, Res, Err> for F
+where
+    F: Fn(Result<&Res, &Err>) -> Verdict + Clone,
+{
+    type Call = F;
+
+    fn begin(&self, _: &Req) -> F {
+        self.clone()
+    }
+}
+
+impl<F, Res, Err> ClassifyCall<Res, Err> for F
+where
+    F: Fn(Result<&Res, &Err>) -> Verdict,
+{
+    fn verdict(self, result: Result<&Res, &Err>) -> Verdict {
+        self(result)
+    }
+}
+
+/// Every error is a failure, except a [`Refused`] of a guard further in, which is ignored. The default.
+///
+/// It knows a refusal as itself, anywhere in the chain of a [`BoxError`](crate::BoxError), and in the
+/// [`Error`](crate::Error) of a typed guard around a boxed or an infallible error. For a typed guard around any other error
+/// type, use [`ErrorChain`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AnyError;
+
+impl<Req, Res, Err: 'static> Classify<Req, Res, Err> for AnyError {
+    type Call = Self;
+
+    fn begin(&self, _: &Req) -> Self {
+        *self
+    }
+}
+
+impl<Res, Err: 'static> ClassifyCall<Res, Err> for AnyError {
+    fn verdict(self, result: Result<&Res, &Err>) -> Verdict {
+        match result {
+            Ok(_) => Verdict::Success,
+            Err(err) if Refused::find_in(err).is_some() => Verdict::Ignore,
+            Err(_) => Verdict::Failure,
+        }
+    }
+}
+
+/// As [`AnyError`], for error types that implement [`std::error::Error`]: looks for a [`Refused`] through the whole chain
+/// of sources, whatever their types.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ErrorChain;
+
+impl<Req, Res, Err: StdError + 'static> Classify<Req, Res, Err> for ErrorChain {
+    type Call = Self;
+
+    fn begin(&self, _: &Req) -> Self {
+        *self
+    }
+}
+
+impl<Res, Err: StdError + 'static> ClassifyCall<Res, Err> for ErrorChain {
+    fn verdict(self, result: Result<&Res, &Err>) -> Verdict {
+        match result {
+            Ok(_) => Verdict::Success,
+            Err(err) if Refused::find(err).is_some() => Verdict::Ignore,
+            Err(_) => Verdict::Failure,
+        }
+    }
+}

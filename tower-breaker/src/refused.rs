@@ -1,0 +1,142 @@
+//! The typed refusal: who refused a call, why, and how long until another try makes sense.
+
+use std::{
+    any::Any, convert::Infallible, error::Error as StdError, fmt, sync::Arc, time::Duration,
+};
+
+use crate::{BoxError, Error};
+
+/// Why a guard refused a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The circuit is open.
+    CircuitOpen,
+    /// The circuit is half-open and admits no further trial call for now.
+    HalfOpenFull,
+    /// The bulkhead runs as many calls as it may, and has no queue.
+    BulkheadFull,
+    /// The bulkhead runs as many calls as it may, and its queue is full.
+    QueueFull,
+    /// The call waited in the bulkhead's queue for as long as it was allowed to.
+    WaitedTooLong,
+}
+
+impl Reason {
+    /// A short, stable name for logs and metric labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CircuitOpen => "circuit_open",
+            Self::HalfOpenFull => "half_open_full",
+            Self::BulkheadFull => "bulkhead_full",
+            Self::QueueFull => "queue_full",
+            Self::WaitedTooLong => "waited_too_long",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CircuitOpen => "the circuit is open",
+            Self::HalfOpenFull => "the circuit is half-open and admits no further trial call",
+            Self::BulkheadFull => "as many calls are running as may run at once",
+            Self::QueueFull => "the queue is full",
+            Self::WaitedTooLong => "the call waited in the queue for too long",
+        })
+    }
+}
+
+/// A call was refused by a guard and never reached the service behind it.
+///
+/// Making one allocates nothing. The boxed form of an error (see [`mode::Boxed`](crate::mode::Boxed)) costs the
+/// one allocation of its box.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    name: Arc<str>,
+    reason: Reason,
+    retry_after: Option<Duration>,
+}
+
+impl Refused {
+    // `name` is shared with the guard.
+    pub(crate) fn new(name: Arc<str>, reason: Reason, retry_after: Option<Duration>) -> Self {
+        Self {
+            name,
+            reason,
+            retry_after,
+        }
+    }
+
+    /// The name of the guard that refused.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Why it refused.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// How long until the guard may admit a call again, when it knows.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// Looks for a refusal in an error and everything it was caused by.
+    ///
+    /// ```
+    /// use tower_breaker::{BoxError, CircuitBreaker, Refused};
+    ///
+    /// let breaker = CircuitBreaker::builder("inventory").consecutive_failures(1).build()?;
+    /// breaker.try_acquire()?.failure();
+    /// let error: BoxError = breaker.try_acquire().unwrap_err().into();
+    /// assert_eq!(Refused::find(&*error).map(Refused::name), Some("inventory"));
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn find<'a>(err: &'a (dyn StdError + 'static)) -> Option<&'a Refused> {
+        let mut next = Some(err);
+        while let Some(error) = next {
+            if let Some(refused) = error.downcast_ref::<Refused>() {
+                return Some(refused);
+            }
+            next = error.source();
+        }
+        None
+    }
+
+    // For classifiers, which know nothing of the error's type but that it is `'static`: `BoxError` does not implement
+    // `Error`, so that one bound could not cover it and ordinary error types.
+    pub(crate) fn find_in<E: 'static>(err: &E) -> Option<&Refused> {
+        fn typed<E: 'static>(err: &dyn Any, inner: fn(&E) -> Option<&Refused>) -> Option<&Refused> {
+            match err.downcast_ref::<Error<E>>()? {
+                Error::Refused(refused) => Some(refused),
+                Error::Inner(err) => inner(err),
+            }
+        }
+        fn boxed(err: &BoxError) -> Option<&Refused> {
+            Refused::find(&**err)
+        }
+
+        let err: &dyn Any = err;
+        if let Some(err) = err.downcast_ref::<BoxError>() {
+            return boxed(err);
+        }
+        if let Some(refused) = err.downcast_ref::<Refused>() {
+            return Some(refused);
+        }
+        typed::<BoxError>(err, boxed).or_else(|| typed::<Infallible>(err, |never| match *never {}))
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` refused the call: {}", self.name, self.reason)?;
+        match self.retry_after {
+            Some(wait) if !wait.is_zero() => write!(f, "; retry in {wait:?}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl StdError for Refused {}
