@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod bulkhead;
 pub mod classify;
 mod error;
 #[cfg(feature = "http")]
@@ -11,6 +12,7 @@ mod refused;
 mod sync;
 
 pub use crate::{
+    bulkhead::{Bulkhead, BulkheadLayer, BulkheadPermit},
     error::{BoxError, BuildError, Error, Problem},
     refused::{Reason, Refused},
 };

@@ -1,0 +1,321 @@
+//! Who may pass: the shared state behind every handle, permit and waiter of one bulkhead. Knows no time and no tower.
+//!
+//! What the models in `model` rely on:
+//!
+//! * the number of waiters in the word changes only under the lock, and equals the length of the line there;
+//! * while somebody waits, every permit is out, because a permit that comes free goes straight to the first waiter;
+//! * so whoever releases a permit with one compare-and-swap has seen that nobody waits.
+
+use std::{
+    sync::{Arc, PoisonError},
+    task::Waker,
+    time::Duration,
+};
+
+use super::{
+    queue::{Left, Queue, Seat},
+    snapshot::{Refusals, Snapshot, Waits},
+    word::Word,
+};
+use crate::{
+    Reason, Refused,
+    sync::{AtomicU64, Mutex, MutexGuard, Ordering},
+};
+
+/// How often the 32 bits of the word's count are carried into 64: four times before they repeat, so that a carry may be
+/// late by three quarters of the range.
+const CARRY_EVERY: u32 = 1 << 30;
+
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) name: Arc<str>,
+    pub(super) max_concurrent: usize,
+    pub(super) max_queue: usize,
+    pub(super) max_wait: Option<Duration>,
+}
+
+impl Settings {
+    /// What a call is told that finds neither a permit nor a place in the queue.
+    pub(super) fn reason_when_full(&self) -> Reason {
+        if self.max_queue == 0 {
+            Reason::BulkheadFull
+        } else {
+            Reason::QueueFull
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Gate {
+    word: AtomicU64,
+    settings: Settings,
+    refused_full: AtomicU64,
+    refused_queue_full: AtomicU64,
+    refused_waited: AtomicU64,
+    line: Mutex<Line>,
+}
+
+// All that is only touched when somebody waits, or when somebody looks.
+#[derive(Debug)]
+struct Line {
+    queue: Queue,
+    // The word's count of admissions as last carried over, with the high half it lacks.
+    admitted: u64,
+    waits: Waits,
+}
+
+/// What became of a call that is willing to wait.
+pub(super) enum Entry {
+    Admitted,
+    Queued(Seat),
+    Full,
+}
+
+impl Gate {
+    pub(super) fn new(settings: Settings) -> Self {
+        // Without a queue nobody ever takes a seat.
+        let seats = match settings.max_queue {
+            0 => 0,
+            waiting => waiting + settings.max_concurrent,
+        };
+        Self {
+            word: AtomicU64::new(0),
+            settings,
+            refused_full: AtomicU64::new(0),
+            refused_queue_full: AtomicU64::new(0),
+            refused_waited: AtomicU64::new(0),
+            line: Mutex::new(Line {
+                queue: Queue::with_seats(seats),
+                admitted: 0,
+                waits: Waits::default(),
+            }),
+        }
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn load(&self) -> Word {
+        Word(self.word.load(Ordering::Acquire))
+    }
+
+    // Tries to replace `from`; gives the word found when another thread was faster.
+    fn swap(&self, from: Word, to: Word) -> Result<(), Word> {
+        self.word
+            .compare_exchange_weak(from.0, to.0, Ordering::AcqRel, Ordering::Acquire)
+            .map(drop)
+            .map_err(Word)
+    }
+
+    // No code of the caller runs under the lock, so a poisoned one still guards a consistent line.
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a newcomer would have to wait or be refused.
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        !self.load().has_room(self.settings.max_concurrent)
+    }
+
+    /// Takes a permit if one is free. The caller owes one [`release`](Self::release) for every `true`.
+    #[inline]
+    pub(super) fn try_enter(&self) -> bool {
+        let mut word = self.load();
+        while word.has_room(self.settings.max_concurrent) {
+            match self.swap(word, word.enter()) {
+                Ok(()) => {
+                    self.carry_if_due(word.enter());
+                    return true;
+                }
+                Err(found) => word = found,
+            }
+        }
+        false
+    }
+
+    /// Takes a permit, or a seat in the queue. The caller owes one [`release`](Self::release) for `Admitted`, and for
+    /// `Queued` one [`pick_up`](Self::pick_up) that succeeds or one [`give_up`](Self::give_up).
+    pub(super) fn enter_or_queue(&self) -> Entry {
+        if self.try_enter() {
+            return Entry::Admitted;
+        }
+        // So that refusing takes no lock, whether there is no queue or it is full.
+        if self.load().queued() >= self.settings.max_queue {
+            return Entry::Full;
+        }
+
+        let mut line = self.line();
+        let mut word = self.load();
+        loop {
+            let has_room = word.has_room(self.settings.max_concurrent);
+            if !has_room && word.queued() >= self.settings.max_queue {
+                return Entry::Full;
+            }
+            let next = if has_room {
+                word.enter()
+            } else {
+                word.join_queue()
+            };
+            match self.swap(word, next) {
+                Ok(()) if has_room => {
+                    line.carry_if_due(next);
+                    return Entry::Admitted;
+                }
+                Ok(()) => return Entry::Queued(line.queue.push()),
+                Err(found) => word = found,
+            }
+        }
+    }
+
+    /// Gives a permit back: to the first waiter if there is one.
+    #[inline]
+    pub(super) fn release(&self) {
+        let mut word = self.load();
+        while word.queued() == 0 {
+            match self.swap(word, word.leave()) {
+                Ok(()) => return,
+                Err(found) => word = found,
+            }
+        }
+        self.release_to_line();
+    }
+
+    #[cold]
+    fn release_to_line(&self) {
+        let mut line = self.line();
+        let mut word = self.load();
+        loop {
+            let queued = word.queued() > 0;
+            let next = if queued {
+                word.hand_over()
+            } else {
+                word.leave()
+            };
+            match self.swap(word, next) {
+                Ok(()) if queued => {
+                    line.carry_if_due(next);
+                    let waker = line.queue.grant_first();
+                    drop(line);
+                    if let Some(waker) = waker {
+                        waker.wake();
+                    }
+                    return;
+                }
+                Ok(()) => return,
+                Err(found) => word = found,
+            }
+        }
+    }
+
+    /// Asks whether the permit waited for has come, and if not, whom to wake when it does. `waited` is for the books.
+    /// Once this has answered yes, the seat is gone and the caller owes one [`release`](Self::release).
+    pub(super) fn pick_up(&self, seat: Seat, waker: &Waker, waited: Duration) -> bool {
+        // Wakers are made and dropped outside the lock: either may run code that comes back here.
+        let waker = waker.clone();
+        let mut line = self.line();
+        if line.queue.is_granted(seat) {
+            line.queue.take(seat);
+            line.waits.record(waited);
+            return true;
+        }
+        let spare = line.queue.set_waker(seat, waker);
+        drop(line);
+        drop(spare);
+        false
+    }
+
+    /// Leaves the queue. When the permit has come in the meantime, this answers yes and the caller owes one
+    /// [`release`](Self::release).
+    pub(super) fn give_up(&self, seat: Seat, waited: Duration) -> bool {
+        let mut line = self.line();
+        let left = line.queue.take(seat);
+        if let Left::Granted = left {
+            line.waits.record(waited);
+        }
+        self.leave_line(line, left)
+    }
+
+    /// Leaves the queue for good. A permit that has come in the meantime is passed on.
+    pub(super) fn abandon(&self, seat: Seat) {
+        let mut line = self.line();
+        line.waits.abandoned += 1;
+        let left = line.queue.take(seat);
+        if self.leave_line(line, left) {
+            self.release();
+        }
+    }
+
+    fn leave_line(&self, line: MutexGuard<'_, Line>, left: Left) -> bool {
+        let Left::Waiting(waker) = left else {
+            return true;
+        };
+        let mut word = self.load();
+        while let Err(found) = self.swap(word, word.quit_queue()) {
+            word = found;
+        }
+        drop(line);
+        drop(waker);
+        false
+    }
+
+    /// Counts a refusal and gives it a name.
+    pub(super) fn refuse(&self, reason: Reason) -> Refused {
+        let counter = match reason {
+            Reason::QueueFull => &self.refused_queue_full,
+            Reason::WaitedTooLong => &self.refused_waited,
+            _ => &self.refused_full,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        Refused::new(Arc::clone(&self.settings.name), reason, None)
+    }
+
+    #[inline]
+    fn carry_if_due(&self, word: Word) {
+        if word.admitted().is_multiple_of(CARRY_EVERY) {
+            self.carry();
+        }
+    }
+
+    #[cold]
+    fn carry(&self) {
+        let mut line = self.line();
+        line.carry(self.load());
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let mut line = self.line();
+        // Read under the lock, so that no later reader carries over an older count.
+        let word = self.load();
+        line.carry(word);
+        Snapshot {
+            name: Arc::clone(&self.settings.name),
+            max_concurrent: self.settings.max_concurrent,
+            max_queue: self.settings.max_queue,
+            max_wait: self.settings.max_wait,
+            in_flight: word.in_flight(),
+            queued: word.queued(),
+            admitted: line.admitted,
+            refused: Refusals {
+                full: self.refused_full.load(Ordering::Relaxed),
+                queue_full: self.refused_queue_full.load(Ordering::Relaxed),
+                waited_too_long: self.refused_waited.load(Ordering::Relaxed),
+            },
+            waits: line.waits,
+        }
+    }
+}
+
+impl Line {
+    // Serial-number arithmetic: right as long as fewer than 2³² admissions lie between two carries.
+    fn carry(&mut self, word: Word) {
+        self.admitted += u64::from(word.admitted().wrapping_sub(self.admitted as u32));
+    }
+
+    fn carry_if_due(&mut self, word: Word) {
+        if word.admitted().is_multiple_of(CARRY_EVERY) {
+            self.carry(word);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+use std::fmt;
+
+use tower_layer::Layer;
+
+#[cfg(feature = "http")]
+use crate::mode::Respond;
+use crate::mode::{Boxed, Typed};
+
+use super::{Bulkhead, BulkheadService};
+
+/// What a full bulkhead does with a call: refuse it at once. The default; asks nothing of the inner service.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Refuse;
+
+/// What a full bulkhead does with a call: let it wait in the queue, if there is room. The inner service must be `Clone`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wait;
+
+/// Puts a [`Bulkhead`] in front of a service.
+///
+/// Every service made from the layer, and every clone of such a service, shares the one bulkhead.
+///
+/// `M` is the form refusals take ([`mode`](crate::mode)); `W` says what a full bulkhead does ([`Refuse`] or [`Wait`]).
+#[derive(Clone)]
+pub struct BulkheadLayer<M = Boxed, W = Refuse> {
+    bulkhead: Bulkhead,
+    mode: M,
+    when_full: W,
+}
+
+impl BulkheadLayer {
+    /// A layer that refuses calls when the bulkhead is full, without waiting: it makes **no use of the bulkhead's queue**.
+    /// Add [`waiting`](Self::waiting) for that.
+    pub fn new(bulkhead: Bulkhead) -> Self {
+        Self {
+            bulkhead,
+            mode: Boxed,
+            when_full: Refuse,
+        }
+    }
+}
+
+impl<M, W> BulkheadLayer<M, W> {
+    /// Lets calls wait in the bulkhead's queue when it is full. With a `max_queue` of 0 that changes nothing but the bounds:
+    /// the inner service must be `Clone`.
+    ///
+    /// A call waits in its own future, holding the request and a fresh clone of the inner service that has not been polled
+    /// for readiness, so nothing the inner service counts or reserves is held. Once the permit has come, the clone is made
+    /// ready and called, and the permit covers both. While permits are free no call clones anything.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower::{ServiceBuilder, ServiceExt, service_fn};
+    /// use tower_breaker::{BoxError, Bulkhead, BulkheadLayer};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), BoxError> {
+    /// let bulkhead = Bulkhead::builder("inventory")
+    ///     .max_concurrent(1)
+    ///     .max_queue(10)
+    ///     .max_wait(Duration::from_millis(100))
+    ///     .build()?;
+    /// let inventory = ServiceBuilder::new()
+    ///     .layer(BulkheadLayer::new(bulkhead.clone()).waiting())
+    ///     .service(service_fn(async |item: u32| Ok::<_, BoxError>(item * 2)));
+    ///
+    /// let busy = bulkhead.try_acquire()?;
+    /// let call = tokio::spawn(inventory.oneshot(21));
+    /// tokio::task::yield_now().await;
+    /// assert_eq!(bulkhead.snapshot().queued, 1);
+    ///
+    /// drop(busy);
+    /// assert_eq!(call.await??, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn waiting(self) -> BulkheadLayer<M, Wait> {
+        BulkheadLayer {
+            bulkhead: self.bulkhead,
+            mode: self.mode,
+            when_full: Wait,
+        }
+    }
+
+    /// Makes the error type [`Error<E>`](crate::Error), so that the inner error keeps its type.
+    pub fn typed(self) -> BulkheadLayer<Typed, W> {
+        self.with_mode(Typed)
+    }
+
+    /// Answers refused calls with a `503` response, so that the error type stays the inner one.
+    #[cfg(feature = "http")]
+    pub fn respond(self) -> BulkheadLayer<Respond, W> {
+        self.with_mode(Respond)
+    }
+
+    /// Gives refusals a form of your own.
+    pub fn with_mode<N>(self, mode: N) -> BulkheadLayer<N, W> {
+        BulkheadLayer {
+            bulkhead: self.bulkhead,
+            mode,
+            when_full: self.when_full,
+        }
+    }
+}
+
+impl<S, M: Clone, W: Clone> Layer<S> for BulkheadLayer<M, W> {
+    type Service = BulkheadService<S, M, W>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        BulkheadService::new(
+            inner,
+            self.bulkhead.clone(),
+            self.mode.clone(),
+            self.when_full.clone(),
+        )
+    }
+}
+
+impl<M, W> fmt::Debug for BulkheadLayer<M, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BulkheadLayer")
+            .field("bulkhead", &self.bulkhead)
+            .finish_non_exhaustive()
+    }
+}

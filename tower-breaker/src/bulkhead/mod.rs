@@ -1,0 +1,79 @@
+//! Bulkhead: at most so many calls at once, and a bounded, fair queue for those that may wait.
+//!
+//! A dependency that becomes slow ties up whatever its callers hold while they wait: memory, connections, tasks. A
+//! bulkhead bounds that. Each dependency gets a [`Bulkhead`] of its own, so that one sinking dependency cannot pull the
+//! whole service down.
+//!
+//! # How it differs from tower's `ConcurrencyLimit`
+//!
+//! `ConcurrencyLimit` turns the limit into *back-pressure*: `poll_ready` waits for a permit, in an unbounded queue with no
+//! time limit, and a ready service that is not called keeps the permit it waited for. With `LoadShed` around it, the
+//! permit of a parked clone is lost to everybody else. This bulkhead decides in `call`:
+//!
+//! * it takes a permit when the call is made, never before, so an idle clone holds none;
+//! * a call that finds it full is refused at once ([`BulkheadLayer::new`]), or waits in the call's own future in a
+//!   bounded first-come-first-served queue ([`BulkheadLayer::waiting`]);
+//! * the refusal is typed and says who refused and why ([`Refused`](crate::Refused));
+//! * a call that waits, or is refused, holds nothing of the service behind: while the bulkhead is full that service is not
+//!   even polled for readiness.
+//!
+//! # Example
+//!
+//! ```
+//! use std::time::Duration;
+//! use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+//! use tower_breaker::{BoxError, Bulkhead, BulkheadLayer, Reason, Refused};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let bulkhead = Bulkhead::builder("inventory").max_concurrent(1).build()?;
+//! let mut inventory = ServiceBuilder::new()
+//!     .layer(BulkheadLayer::new(bulkhead.clone()))
+//!     .service(service_fn(async |item: u32| Ok::<_, BoxError>(item * 2)));
+//!
+//! assert_eq!(inventory.ready().await?.call(21).await?, 42);
+//!
+//! // Any code may hold a permit, not only a service.
+//! let busy = bulkhead.try_acquire()?;
+//! let error = inventory.ready().await?.call(21).await.unwrap_err();
+//! let refused = Refused::find(&*error).expect("the bulkhead refused");
+//! assert_eq!((refused.name(), refused.reason()), ("inventory", Reason::BulkheadFull));
+//!
+//! drop(busy);
+//! assert_eq!(inventory.ready().await?.call(21).await?, 42);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it guarantees
+//!
+//! * Never more than `max_concurrent` permits are out. One is given back exactly once: when the call's future has
+//!   finished, failed, panicked or been dropped. For an HTTP call that is when the response's head has arrived.
+//! * First come, first served: nobody overtakes a waiter, not even a call that would not have waited.
+//! * A waiter whose future is dropped leaves the queue at that moment. A permit that was on its way to it goes to the next.
+//! * Admission, release and refusal take no lock, no timer and no allocation; one compare-and-swap on one word admits a
+//!   call and one releases it. A short lock is taken only while somebody waits (and once in a billion calls, to carry a
+//!   counter). A timer runs only for calls that wait, and only with [`max_wait`](BulkheadBuilder::max_wait).
+
+mod acquire;
+mod builder;
+mod future;
+mod gate;
+mod handle;
+mod layer;
+mod permit;
+mod queue;
+mod service;
+mod snapshot;
+mod word;
+
+pub use self::{
+    acquire::Acquire,
+    builder::BulkheadBuilder,
+    future::{ResponseFuture, WaitingFuture},
+    handle::Bulkhead,
+    layer::{BulkheadLayer, Refuse, Wait},
+    permit::BulkheadPermit,
+    service::BulkheadService,
+    snapshot::{Refusals, Snapshot, Waits},
+};

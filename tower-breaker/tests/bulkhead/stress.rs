@@ -1,0 +1,112 @@
+//! Two threads, a million acquisitions each, random cancels: every permit is there at the end.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+};
+
+use tower_breaker::{Bulkhead, bulkhead::Acquire};
+
+const ACQUISITIONS: usize = 1_000_000;
+const MAX_CONCURRENT: usize = 3;
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+// A small generator of its own, so that a failing run can be repeated from its seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+struct Totals {
+    admitted: u64,
+    refused: u64,
+    abandoned: u64,
+}
+
+// Holds a few permits and a few places in the queue at any moment, and lets go of them in random order.
+fn work(bulkhead: &Bulkhead, running: &AtomicUsize, seed: u64) -> Totals {
+    let mut random = Random(seed);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut cx = Context::from_waker(&waker);
+    let mut permits = Vec::new();
+    let mut waiters: Vec<std::pin::Pin<Box<Acquire>>> = Vec::new();
+    let mut totals = Totals { admitted: 0, refused: 0, abandoned: 0 };
+
+    let entered = |permits: &mut Vec<_>, permit| {
+        assert!(running.fetch_add(1, Ordering::SeqCst) < MAX_CONCURRENT, "more calls than permits");
+        permits.push(permit);
+    };
+    for _ in 0..ACQUISITIONS {
+        let mut acquire = Box::pin(bulkhead.acquire());
+        match acquire.as_mut().poll(&mut cx) {
+            Poll::Ready(Ok(permit)) => {
+                totals.admitted += 1;
+                entered(&mut permits, permit);
+            }
+            Poll::Ready(Err(_)) => totals.refused += 1,
+            Poll::Pending => waiters.push(acquire),
+        }
+        if !waiters.is_empty() && random.below(4) == 0 {
+            totals.abandoned += 1;
+            drop(waiters.swap_remove(random.below(waiters.len() as u64) as usize));
+        }
+        waiters.retain_mut(|waiter| match waiter.as_mut().poll(&mut cx) {
+            Poll::Ready(Ok(permit)) => {
+                totals.admitted += 1;
+                entered(&mut permits, permit);
+                false
+            }
+            Poll::Ready(Err(refused)) => panic!("refused after queueing: {refused}"),
+            Poll::Pending => true,
+        });
+        while !permits.is_empty() && random.below(3) > 0 {
+            running.fetch_sub(1, Ordering::SeqCst);
+            drop(permits.swap_remove(random.below(permits.len() as u64) as usize));
+        }
+    }
+    running.fetch_sub(permits.len(), Ordering::SeqCst);
+    totals.abandoned += waiters.len() as u64;
+    totals
+}
+
+#[test]
+fn two_threads_and_random_cancels_lose_no_permit() {
+    let bulkhead =
+        Bulkhead::builder("test").max_concurrent(MAX_CONCURRENT).max_queue(4).build().unwrap();
+    let running = AtomicUsize::new(0);
+    let totals: Vec<Totals> = thread::scope(|scope| {
+        let (bulkhead, running) = (&bulkhead, &running);
+        let threads = [0x9E37_79B9, 0x7F4A_7C15].map(|seed| scope.spawn(move || work(bulkhead, running, seed)));
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+
+    let snapshot = bulkhead.snapshot();
+    assert_eq!((snapshot.in_flight, snapshot.queued), (0, 0));
+    let sum = |count: fn(&Totals) -> u64| totals.iter().map(count).sum::<u64>();
+    assert_eq!(snapshot.refused.queue_full, sum(|totals| totals.refused));
+    assert_eq!(snapshot.waits.abandoned, sum(|totals| totals.abandoned));
+    let all = sum(|totals| totals.admitted + totals.refused + totals.abandoned);
+    assert_eq!(all, 2 * ACQUISITIONS as u64);
+
+    // All of them can be had again, and not one more.
+    let all: Vec<_> = (0..MAX_CONCURRENT).map(|_| bulkhead.try_acquire().unwrap()).collect();
+    assert!(bulkhead.try_acquire().is_err());
+    drop(all);
+}
