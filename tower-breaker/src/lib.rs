@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod breaker;
 pub mod classify;
 mod error;
 #[cfg(feature = "http")]
@@ -11,6 +12,10 @@ mod refused;
 mod sync;
 
 pub use crate::{
+    breaker::{
+        Abandoned, CircuitBreaker, CircuitBreakerLayer, FailureRate, Permit, Recovery, Snapshot,
+        State, Transition,
+    },
     error::{BoxError, BuildError, Error, Problem},
     refused::{Reason, Refused},
 };
