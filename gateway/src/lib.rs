@@ -1,4 +1,5 @@
 //! gateway
+pub mod data;
 use std::{ffi::OsString, process::ExitCode};
 
 /// Runs the service with these command-line arguments (the first is the program's name).

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod breaker;
 pub mod bulkhead;
 pub mod classify;
 mod error;
@@ -12,6 +13,10 @@ mod refused;
 mod sync;
 
 pub use crate::{
+    breaker::{
+        Abandoned, CircuitBreaker, CircuitBreakerLayer, FailureRate, Permit, Recovery, Snapshot,
+        State, Transition,
+    },
     bulkhead::{Bulkhead, BulkheadLayer, BulkheadPermit},
     error::{BoxError, BuildError, Error, Problem},
     refused::{Reason, Refused},

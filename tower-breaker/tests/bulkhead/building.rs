@@ -9,9 +9,19 @@ fn problems(builder: tower_breaker::bulkhead::BulkheadBuilder) -> String {
 #[test]
 fn every_problem_is_named_at_once() {
     let text = problems(
-        Bulkhead::builder("stock").max_concurrent(0).max_queue(16_001).max_wait(Duration::ZERO),
+        Bulkhead::builder("stock")
+            .max_concurrent(0)
+            .max_queue(16_001)
+            .max_wait(Duration::ZERO),
     );
-    for part in ["bulkhead `stock`", "`max_concurrent` is 0", "1 to 250000", "`max_queue` is 16001", "0 to 16000", "`max_wait` is 0ns"] {
+    for part in [
+        "bulkhead `stock`",
+        "`max_concurrent` is 0",
+        "1 to 250000",
+        "`max_queue` is 16001",
+        "0 to 16000",
+        "`max_wait` is 0ns",
+    ] {
         assert!(text.contains(part), "no {part:?} in {text:?}");
     }
 }
@@ -23,20 +33,45 @@ fn the_limit_must_be_given() {
 
 #[test]
 fn a_wait_without_a_queue_makes_no_sense() {
-    let text = problems(Bulkhead::builder("stock").max_concurrent(1).max_wait(Duration::from_secs(1)));
-    assert!(text.contains("`max_wait` is 1s") && text.contains("`max_queue` is 0"), "{text}");
+    let text = problems(
+        Bulkhead::builder("stock")
+            .max_concurrent(1)
+            .max_wait(Duration::from_secs(1)),
+    );
+    assert!(
+        text.contains("`max_wait` is 1s") && text.contains("`max_queue` is 0"),
+        "{text}"
+    );
 }
 
 #[test]
 fn the_limits_of_every_option_build() {
     let day = Duration::from_secs(24 * 60 * 60);
-    let most = Bulkhead::builder("stock").max_concurrent(250_000).max_queue(16_000).max_wait(day).build().unwrap();
+    let most = Bulkhead::builder("stock")
+        .max_concurrent(250_000)
+        .max_queue(16_000)
+        .max_wait(day)
+        .build()
+        .unwrap();
     let snapshot = most.snapshot();
-    assert_eq!((snapshot.max_concurrent, snapshot.max_queue, snapshot.max_wait), (250_000, 16_000, Some(day)));
+    assert_eq!(
+        (
+            snapshot.max_concurrent,
+            snapshot.max_queue,
+            snapshot.max_wait
+        ),
+        (250_000, 16_000, Some(day))
+    );
 
-    let least = Bulkhead::builder("stock").max_concurrent(1).max_queue(1).max_wait(Duration::from_nanos(1));
+    let least = Bulkhead::builder("stock")
+        .max_concurrent(1)
+        .max_queue(1)
+        .max_wait(Duration::from_nanos(1));
     assert!(least.build().is_ok());
-    let too_long = Bulkhead::builder("stock").max_concurrent(1).max_queue(1).max_wait(day + Duration::from_nanos(1));
+    let too_long = Bulkhead::builder("stock")
+        .max_concurrent(1)
+        .max_queue(1)
+        .max_wait(day + Duration::from_nanos(1));
     assert!(problems(too_long).contains("`max_wait`"));
     assert!(problems(Bulkhead::builder("stock").max_concurrent(250_001)).contains("250001"));
 }

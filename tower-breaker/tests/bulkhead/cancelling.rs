@@ -55,7 +55,14 @@ fn after_the_permit_came_and_before_it_was_picked_up() {
     assert_eq!(load(&bulkhead), (0, 0));
 
     let snapshot = bulkhead.snapshot();
-    assert_eq!((snapshot.admitted, snapshot.waits.granted, snapshot.waits.abandoned), (3, 1, 1));
+    assert_eq!(
+        (
+            snapshot.admitted,
+            snapshot.waits.granted,
+            snapshot.waits.abandoned
+        ),
+        (3, 1, 1)
+    );
 }
 
 #[test]

@@ -18,7 +18,9 @@ async fn reject_when_full_takes_no_timer_and_does_not_call_it_a_timeout() {
     let before = Instant::now();
     let mut call = task::spawn(service.ready().await.unwrap().call("hello"));
     // Decided at the first poll: nothing has to happen in between, be it only a millisecond.
-    let std::task::Poll::Ready(result) = call.poll() else { panic!("a refusal waits") };
+    let std::task::Poll::Ready(result) = call.poll() else {
+        panic!("a refusal waits")
+    };
     assert_eq!(reason(result), Reason::BulkheadFull);
     assert_eq!(before.elapsed(), Duration::ZERO);
 }
@@ -29,7 +31,12 @@ fn the_queue_is_bounded_and_off_by_default() {
     assert_eq!(bulkhead.snapshot().max_queue, 0);
     let _permit = bulkhead.try_acquire().unwrap();
     let refused = (0..20_000)
-        .filter(|_| matches!(task::spawn(bulkhead.acquire()).poll(), std::task::Poll::Ready(Err(_))))
+        .filter(|_| {
+            matches!(
+                task::spawn(bulkhead.acquire()).poll(),
+                std::task::Poll::Ready(Err(_))
+            )
+        })
         .count();
     assert_eq!(refused, 20_000);
 
@@ -45,9 +52,13 @@ async fn a_queued_call_does_not_hold_inner_capacity() {
     let answer = service_fn(async |request: u32| Ok::<_, BoxError>(request));
     let inner = ConcurrencyLimit::new(answer, 1);
     let bulkhead = queueing(1, 5);
-    let service = BulkheadLayer::new(bulkhead.clone()).waiting().layer(inner.clone());
+    let service = BulkheadLayer::new(bulkhead.clone())
+        .waiting()
+        .layer(inner.clone());
     let _permit = bulkhead.try_acquire().unwrap();
-    let mut queued: Vec<_> = (0..5).map(|request| task::spawn(service.clone().oneshot(request))).collect();
+    let mut queued: Vec<_> = (0..5)
+        .map(|request| task::spawn(service.clone().oneshot(request)))
+        .collect();
     for call in &mut queued {
         assert_pending!(call.poll());
     }
@@ -63,7 +74,10 @@ async fn services_of_one_layer_do_not_have_private_limits() {
     let mut first = layer.layer(pending());
     let mut second = layer.layer(pending());
     let _running = first.ready().await.unwrap().call(());
-    assert_eq!(reason(second.ready().await.unwrap().call(()).await), Reason::BulkheadFull);
+    assert_eq!(
+        reason(second.ready().await.unwrap().call(()).await),
+        Reason::BulkheadFull
+    );
 }
 
 #[tokio::test]
@@ -90,10 +104,17 @@ fn an_idle_ready_clone_holds_no_permit() {
 #[tokio::test(start_paused = true)]
 async fn a_waiter_that_gave_up_does_not_swallow_a_later_permit() {
     let wait = Duration::from_millis(50);
-    let bulkhead =
-        Bulkhead::builder("test").max_concurrent(1).max_queue(1).max_wait(wait).build().unwrap();
+    let bulkhead = Bulkhead::builder("test")
+        .max_concurrent(1)
+        .max_queue(1)
+        .max_wait(wait)
+        .build()
+        .unwrap();
     let permit = bulkhead.try_acquire().unwrap();
-    assert_eq!(bulkhead.acquire().await.unwrap_err().reason(), Reason::WaitedTooLong);
+    assert_eq!(
+        bulkhead.acquire().await.unwrap_err().reason(),
+        Reason::WaitedTooLong
+    );
     drop(permit);
     assert_eq!(load(&bulkhead), (0, 0));
     assert!(bulkhead.try_acquire().is_ok());
@@ -102,7 +123,10 @@ async fn a_waiter_that_gave_up_does_not_swallow_a_later_permit() {
 #[test]
 fn a_refused_caller_leaves_no_waiter_behind() {
     let bulkhead = refusing(2);
-    let (first, second) = (bulkhead.try_acquire().unwrap(), bulkhead.try_acquire().unwrap());
+    let (first, second) = (
+        bulkhead.try_acquire().unwrap(),
+        bulkhead.try_acquire().unwrap(),
+    );
     assert!(bulkhead.try_acquire().is_err());
     drop(first);
     assert_eq!(load(&bulkhead), (1, 0));

@@ -8,7 +8,10 @@ fn as_many_permits_as_the_limit_and_no_more() {
     let bulkhead = refusing(2);
     let first = bulkhead.try_acquire().unwrap();
     let second = bulkhead.try_acquire().unwrap();
-    assert_eq!(bulkhead.try_acquire().unwrap_err().reason(), Reason::BulkheadFull);
+    assert_eq!(
+        bulkhead.try_acquire().unwrap_err().reason(),
+        Reason::BulkheadFull
+    );
     drop(first);
     assert_eq!(load(&bulkhead), (1, 0));
     let third = bulkhead.try_acquire().unwrap();
@@ -17,7 +20,14 @@ fn as_many_permits_as_the_limit_and_no_more() {
     assert_eq!(load(&bulkhead), (0, 0));
 
     let snapshot = bulkhead.snapshot();
-    assert_eq!((snapshot.admitted, snapshot.refused.full, snapshot.refused.total()), (3, 2, 2));
+    assert_eq!(
+        (
+            snapshot.admitted,
+            snapshot.refused.full,
+            snapshot.refused.total()
+        ),
+        (3, 2, 2)
+    );
 }
 
 #[test]
@@ -70,7 +80,10 @@ fn a_full_queue_refuses_and_one_that_has_emptied_does_not() {
     let mut first = task::spawn(bulkhead.acquire());
     let second = task::spawn(bulkhead.acquire());
     let mut third = task::spawn(bulkhead.acquire());
-    assert_eq!(assert_ready!(third.poll()).unwrap_err().reason(), Reason::QueueFull);
+    assert_eq!(
+        assert_ready!(third.poll()).unwrap_err().reason(),
+        Reason::QueueFull
+    );
     drop(second);
     let mut fourth = task::spawn(bulkhead.acquire());
     assert_pending!(fourth.poll());
@@ -85,7 +98,14 @@ fn a_full_queue_refuses_and_one_that_has_emptied_does_not() {
     drop(assert_ready!(fourth.poll()));
     drop(assert_ready!(fifth.poll()));
     let snapshot = bulkhead.snapshot();
-    assert_eq!((snapshot.admitted, snapshot.refused.queue_full, snapshot.waits.abandoned), (4, 1, 1));
+    assert_eq!(
+        (
+            snapshot.admitted,
+            snapshot.refused.queue_full,
+            snapshot.waits.abandoned
+        ),
+        (4, 1, 1)
+    );
 }
 
 #[test]

@@ -4,10 +4,7 @@ use std::{collections::VecDeque, task::Poll, time::Duration};
 
 use proptest::prelude::*;
 use tokio_test::task::{self, Spawn};
-use tower_breaker::{
-    BulkheadPermit, Bulkhead, Reason,
-    bulkhead::Acquire,
-};
+use tower_breaker::{Bulkhead, BulkheadPermit, Reason, bulkhead::Acquire};
 
 const MAX_WAIT: Duration = Duration::from_millis(10);
 
@@ -82,7 +79,11 @@ impl Model {
             self.books.granted += 1;
             return Some(Ok(()));
         }
-        let at = self.line.iter().position(|(waiting, _)| *waiting == id).unwrap();
+        let at = self
+            .line
+            .iter()
+            .position(|(waiting, _)| *waiting == id)
+            .unwrap();
         if self.now - self.line[at].1 < MAX_WAIT.as_millis() as u64 {
             return None;
         }
@@ -122,7 +123,9 @@ fn books(bulkhead: &Bulkhead) -> Books {
 }
 
 async fn run(max_concurrent: usize, max_queue: usize, steps: Vec<Step>) {
-    let mut builder = Bulkhead::builder("test").max_concurrent(max_concurrent).max_queue(max_queue);
+    let mut builder = Bulkhead::builder("test")
+        .max_concurrent(max_concurrent)
+        .max_queue(max_queue);
     if max_queue > 0 {
         builder = builder.max_wait(MAX_WAIT);
     }
@@ -156,14 +159,18 @@ async fn run(max_concurrent: usize, max_queue: usize, steps: Vec<Step>) {
                 let polled = acquire.poll();
                 if model.has_room() {
                     model.admit();
-                    let Poll::Ready(Ok(permit)) = polled else { panic!("not admitted") };
+                    let Poll::Ready(Ok(permit)) = polled else {
+                        panic!("not admitted")
+                    };
                     permits.push(permit);
                 } else if model.line.len() < max_queue {
                     assert!(polled.is_pending());
                     model.line.push_back((id, model.now));
                     waiters.push((id, acquire));
                 } else {
-                    let Poll::Ready(Err(refused)) = polled else { panic!("not refused") };
+                    let Poll::Ready(Err(refused)) = polled else {
+                        panic!("not refused")
+                    };
                     let (reason, count) = match max_queue {
                         0 => (Reason::BulkheadFull, &mut model.books.full),
                         _ => (Reason::QueueFull, &mut model.books.queue_full),
@@ -181,7 +188,9 @@ async fn run(max_concurrent: usize, max_queue: usize, steps: Vec<Step>) {
                         permits.push(permit);
                         drop(waiters.remove(at));
                     }
-                    (Poll::Ready(Err(refused)), Some(Err(reason))) if refused.reason() == reason => {
+                    (Poll::Ready(Err(refused)), Some(Err(reason)))
+                        if refused.reason() == reason =>
+                    {
                         drop(waiters.remove(at));
                     }
                     (got, expected) => panic!("{got:?} instead of {expected:?}"),

@@ -58,9 +58,15 @@ async fn the_permit_comes_back_when_the_caller_goes_away() {
 #[tokio::test]
 async fn the_permit_comes_back_when_the_call_panics() {
     let bulkhead = refusing(1);
-    let service = BulkheadLayer::new(bulkhead.clone())
-        .layer(service_fn(async |()| -> Result<(), BoxError> { panic!("in the future") }));
-    assert!(tokio::spawn(service.oneshot(())).await.unwrap_err().is_panic());
+    let service = BulkheadLayer::new(bulkhead.clone()).layer(service_fn(
+        async |()| -> Result<(), BoxError> { panic!("in the future") },
+    ));
+    assert!(
+        tokio::spawn(service.oneshot(()))
+            .await
+            .unwrap_err()
+            .is_panic()
+    );
     assert_eq!(load(&bulkhead), (0, 0));
 
     #[derive(Clone)]
@@ -129,7 +135,12 @@ async fn a_ready_service_that_is_not_called_holds_no_permit() {
     assert_pending!(call.poll());
     // The first was ready when a permit was free. It is not now.
     assert_eq!(reason(first.call("too late").await), Reason::BulkheadFull);
-    handle.next_request().await.unwrap().1.send_response("world");
+    handle
+        .next_request()
+        .await
+        .unwrap()
+        .1
+        .send_response("world");
     assert_ready_ok!(call.poll());
     let mut call = task::spawn(first.ready().await.unwrap().call("again"));
     assert_pending!(call.poll());
@@ -157,7 +168,10 @@ async fn clones_and_services_of_one_layer_share_the_permits() {
     let _a = first.ready().await.unwrap().call("a");
     let _b = clone.ready().await.unwrap().call("b");
     let error = second.ready().await.unwrap().call("c").await.unwrap_err();
-    assert_eq!(Refused::find(&*error).map(Refused::reason), Some(Reason::BulkheadFull));
+    assert_eq!(
+        Refused::find(&*error).map(Refused::reason),
+        Some(Reason::BulkheadFull)
+    );
 }
 
 #[tokio::test]
@@ -188,18 +202,25 @@ async fn composes_in_a_service_builder_with_towers_own_layers() {
     let service = ServiceBuilder::new()
         .layer(BulkheadLayer::new(bulkhead.clone()))
         .timeout(crate::support::SECOND)
-        .service(service_fn(async |request: u32| Ok::<_, BoxError>(request + 1)));
+        .service(service_fn(async |request: u32| {
+            Ok::<_, BoxError>(request + 1)
+        }));
     assert_eq!(service.clone().oneshot(1).await.unwrap(), 2);
     let _permit = bulkhead.try_acquire().unwrap();
     let error = service.oneshot(1).await.unwrap_err();
-    assert_eq!(error.to_string(), "`test` refused the call: as many calls are running as may run at once");
+    assert_eq!(
+        error.to_string(),
+        "`test` refused the call: as many calls are running as may run at once"
+    );
 }
 
 #[cfg(feature = "http")]
 #[tokio::test]
 async fn refusals_can_be_answered_with_a_response() {
     let bulkhead = refusing(1);
-    let inner = service_fn(async |_: ()| Ok::<_, std::convert::Infallible>(http::Response::new(String::from("fine"))));
+    let inner = service_fn(async |_: ()| {
+        Ok::<_, std::convert::Infallible>(http::Response::new(String::from("fine")))
+    });
     let service = BulkheadLayer::new(bulkhead.clone()).respond().layer(inner);
     assert_eq!(service.clone().oneshot(()).await.unwrap().status(), 200);
     let _permit = bulkhead.try_acquire().unwrap();
@@ -222,10 +243,16 @@ async fn works_in_an_axum_router() {
         .layer(BulkheadLayer::new(bulkhead.clone()).waiting().respond());
     for router in [plain, waiting] {
         let request = || http::Request::new(Body::empty());
-        assert_eq!(router.clone().oneshot(request()).await.unwrap().status(), 200);
+        assert_eq!(
+            router.clone().oneshot(request()).await.unwrap().status(),
+            200
+        );
         let _permit = bulkhead.try_acquire().unwrap();
         let response = router.oneshot(request()).await.unwrap();
         assert_eq!(response.status(), 503);
-        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/problem+json"
+        );
     }
 }

@@ -47,10 +47,17 @@ fn work(bulkhead: &Bulkhead, running: &AtomicUsize, seed: u64) -> Totals {
     let mut cx = Context::from_waker(&waker);
     let mut permits = Vec::new();
     let mut waiters: Vec<std::pin::Pin<Box<Acquire>>> = Vec::new();
-    let mut totals = Totals { admitted: 0, refused: 0, abandoned: 0 };
+    let mut totals = Totals {
+        admitted: 0,
+        refused: 0,
+        abandoned: 0,
+    };
 
     let entered = |permits: &mut Vec<_>, permit| {
-        assert!(running.fetch_add(1, Ordering::SeqCst) < MAX_CONCURRENT, "more calls than permits");
+        assert!(
+            running.fetch_add(1, Ordering::SeqCst) < MAX_CONCURRENT,
+            "more calls than permits"
+        );
         permits.push(permit);
     };
     for _ in 0..ACQUISITIONS {
@@ -88,13 +95,20 @@ fn work(bulkhead: &Bulkhead, running: &AtomicUsize, seed: u64) -> Totals {
 
 #[test]
 fn two_threads_and_random_cancels_lose_no_permit() {
-    let bulkhead =
-        Bulkhead::builder("test").max_concurrent(MAX_CONCURRENT).max_queue(4).build().unwrap();
+    let bulkhead = Bulkhead::builder("test")
+        .max_concurrent(MAX_CONCURRENT)
+        .max_queue(4)
+        .build()
+        .unwrap();
     let running = AtomicUsize::new(0);
     let totals: Vec<Totals> = thread::scope(|scope| {
         let (bulkhead, running) = (&bulkhead, &running);
-        let threads = [0x9E37_79B9, 0x7F4A_7C15].map(|seed| scope.spawn(move || work(bulkhead, running, seed)));
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        let threads = [0x9E37_79B9, 0x7F4A_7C15]
+            .map(|seed| scope.spawn(move || work(bulkhead, running, seed)));
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
     });
 
     let snapshot = bulkhead.snapshot();
@@ -106,7 +120,9 @@ fn two_threads_and_random_cancels_lose_no_permit() {
     assert_eq!(all, 2 * ACQUISITIONS as u64);
 
     // All of them can be had again, and not one more.
-    let all: Vec<_> = (0..MAX_CONCURRENT).map(|_| bulkhead.try_acquire().unwrap()).collect();
+    let all: Vec<_> = (0..MAX_CONCURRENT)
+        .map(|_| bulkhead.try_acquire().unwrap())
+        .collect();
     assert!(bulkhead.try_acquire().is_err());
     drop(all);
 }

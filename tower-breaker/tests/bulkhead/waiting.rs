@@ -17,19 +17,30 @@ use tower_test::mock;
 use crate::support::{SECOND, load, queueing, reason, refusing};
 
 fn limited(max_wait: Duration) -> Bulkhead {
-    Bulkhead::builder("test").max_concurrent(1).max_queue(2).max_wait(max_wait).build().unwrap()
+    Bulkhead::builder("test")
+        .max_concurrent(1)
+        .max_queue(2)
+        .max_wait(max_wait)
+        .build()
+        .unwrap()
 }
 
 #[tokio::test]
 async fn a_queued_call_runs_when_its_turn_comes() {
     let bulkhead = queueing(1, 1);
     let (inner, mut handle) = mock::pair::<&str, &str>();
-    let mut service = BulkheadLayer::new(bulkhead.clone()).waiting().typed().layer(inner);
+    let mut service = BulkheadLayer::new(bulkhead.clone())
+        .waiting()
+        .typed()
+        .layer(inner);
     let permit = bulkhead.try_acquire().unwrap();
 
     let mut call = task::spawn(service.ready().await.unwrap().call("queued"));
     assert_pending!(call.poll());
-    assert_eq!(reason(service.ready().await.unwrap().call("too many").await), Reason::QueueFull);
+    assert_eq!(
+        reason(service.ready().await.unwrap().call("too many").await),
+        Reason::QueueFull
+    );
     assert_pending!(handle.poll_request());
 
     drop(permit);
@@ -77,7 +88,14 @@ async fn a_wait_ends_at_exactly_its_limit() {
     assert_eq!(started.elapsed(), SECOND * 3 / 2);
 
     let snapshot = bulkhead.snapshot();
-    assert_eq!((snapshot.queued, snapshot.refused.waited_too_long, snapshot.waits.granted), (0, 2, 0));
+    assert_eq!(
+        (
+            snapshot.queued,
+            snapshot.refused.waited_too_long,
+            snapshot.waits.granted
+        ),
+        (0, 2, 0)
+    );
     assert_eq!(snapshot.waits.abandoned, 0);
 }
 
@@ -93,7 +111,10 @@ async fn a_permit_that_comes_in_time_counts_even_if_it_is_seen_late() {
     drop(assert_ready_ok!(waiter.poll()));
 
     let waits = bulkhead.snapshot().waits;
-    assert_eq!((waits.granted, waits.longest, waits.total), (1, SECOND * 5 / 2, SECOND * 5 / 2));
+    assert_eq!(
+        (waits.granted, waits.longest, waits.total),
+        (1, SECOND * 5 / 2, SECOND * 5 / 2)
+    );
 }
 
 #[test]
@@ -120,7 +141,10 @@ fn a_call_that_need_not_wait_needs_no_timer() {
 
     // Nor does one that is refused because the queue is full.
     let _queue = (bulkhead.acquire(), bulkhead.acquire());
-    assert_eq!(assert_ready_err!(task::spawn(bulkhead.acquire()).poll()).reason(), Reason::QueueFull);
+    assert_eq!(
+        assert_ready_err!(task::spawn(bulkhead.acquire()).poll()).reason(),
+        Reason::QueueFull
+    );
 }
 
 #[tokio::test]
@@ -137,10 +161,18 @@ async fn a_queued_call_holds_nothing_of_the_inner_service() {
     let permit = bulkhead.try_acquire().unwrap();
     let mut call = task::spawn(service.call("queued"));
     assert_pending!(call.poll());
-    assert_eq!(capacity.available_permits(), 1, "given back when the call had to queue");
+    assert_eq!(
+        capacity.available_permits(),
+        1,
+        "given back when the call had to queue"
+    );
 
     service.ready().await.unwrap();
-    assert_eq!(capacity.available_permits(), 1, "not asked for while the bulkhead is full");
+    assert_eq!(
+        capacity.available_permits(),
+        1,
+        "not asked for while the bulkhead is full"
+    );
     service.call("refused").await.unwrap_err();
     assert_eq!(capacity.available_permits(), 1);
 
@@ -160,14 +192,25 @@ struct Strict {
 impl Strict {
     fn new(ready_after: usize) -> (Self, Arc<AtomicUsize>) {
         let clones = Arc::new(AtomicUsize::new(0));
-        (Self { clones: clones.clone(), ready_after, is_ready: false }, clones)
+        (
+            Self {
+                clones: clones.clone(),
+                ready_after,
+                is_ready: false,
+            },
+            clones,
+        )
     }
 }
 
 impl Clone for Strict {
     fn clone(&self) -> Self {
         self.clones.fetch_add(1, Ordering::Relaxed);
-        Self { clones: self.clones.clone(), ready_after: self.ready_after, is_ready: false }
+        Self {
+            clones: self.clones.clone(),
+            ready_after: self.ready_after,
+            is_ready: false,
+        }
     }
 }
 
@@ -187,7 +230,10 @@ impl Service<u32> for Strict {
     }
 
     fn call(&mut self, request: u32) -> Self::Future {
-        assert!(std::mem::take(&mut self.is_ready), "called without having been ready");
+        assert!(
+            std::mem::take(&mut self.is_ready),
+            "called without having been ready"
+        );
         std::future::ready(Ok(request))
     }
 }
@@ -197,7 +243,10 @@ async fn while_permits_are_free_nothing_is_cloned() {
     let (inner, clones) = Strict::new(2);
     let mut service = BulkheadLayer::new(queueing(2, 1)).waiting().layer(inner);
     for request in 0..3 {
-        assert_eq!(service.ready().await.unwrap().call(request).await.unwrap(), request);
+        assert_eq!(
+            service.ready().await.unwrap().call(request).await.unwrap(),
+            request
+        );
     }
     assert_eq!(clones.load(Ordering::Relaxed), 0);
 }
@@ -233,14 +282,20 @@ async fn every_way_through_the_queue_calls_only_a_ready_service() {
     assert_eq!(service.ready().await.unwrap().call(4).await.unwrap(), 4);
 
     assert_eq!(clones.load(Ordering::Relaxed), 4);
-    assert_eq!((load(&bulkhead), bulkhead.snapshot().refused.total()), ((0, 0), 0));
+    assert_eq!(
+        (load(&bulkhead), bulkhead.snapshot().refused.total()),
+        ((0, 0), 0)
+    );
 }
 
 #[tokio::test]
 async fn an_inner_readiness_error_after_the_wait_ends_the_call_and_frees_the_permit() {
     let bulkhead = queueing(1, 1);
     let (inner, mut handle) = mock::pair::<&str, &str>();
-    let mut service = BulkheadLayer::new(bulkhead.clone()).waiting().typed().layer(inner);
+    let mut service = BulkheadLayer::new(bulkhead.clone())
+        .waiting()
+        .typed()
+        .layer(inner);
     let permit = bulkhead.try_acquire().unwrap();
     let mut call = task::spawn(service.ready().await.unwrap().call("queued"));
     assert_pending!(call.poll());
@@ -258,7 +313,13 @@ async fn an_outer_timeout_takes_the_call_out_of_the_queue() {
         .layer(BulkheadLayer::new(bulkhead.clone()).waiting())
         .service(service_fn(async |request: u32| Ok::<_, BoxError>(request)));
     let _permit = bulkhead.try_acquire().unwrap();
-    assert!(service.oneshot(1).await.unwrap_err().is::<tower::timeout::error::Elapsed>());
+    assert!(
+        service
+            .oneshot(1)
+            .await
+            .unwrap_err()
+            .is::<tower::timeout::error::Elapsed>()
+    );
     assert_eq!(load(&bulkhead), (1, 0));
     assert_eq!(bulkhead.snapshot().waits.abandoned, 1);
 }

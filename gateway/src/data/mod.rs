@@ -1,0 +1,6 @@
+//! The data plane: everything a proxied request passes through.
+
+pub mod admit;
+pub mod headers;
+pub mod path;
+pub mod route;

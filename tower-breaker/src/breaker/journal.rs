@@ -1,0 +1,138 @@
+//! What happened: every transition exactly once, in order, to the listeners and into the books.
+//!
+//! Only transitions come here, so a lock is affordable; calls never take it. Transitions made at the same time by several
+//! threads may arrive out of order: an early one waits for those before it. One thread at a time delivers, with the lock
+//! released, so that a listener may use the circuit's handle freely; transitions made meanwhile, by the listener or by other
+//! threads, are delivered by that same thread afterwards.
+
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::{snapshot::TimeInState, transition::Transition, word::GENERATION_MASK};
+use crate::breaker::State;
+
+/// How many transitions are remembered.
+const REMEMBERED: usize = 64;
+
+pub(super) type Listener = Box<dyn Fn(&Transition) + Send + Sync>;
+
+pub(super) struct Journal {
+    listeners: Vec<Listener>,
+    books: Mutex<Books>,
+}
+
+struct Books {
+    total: u64,
+    // Arrived before a transition that comes before them.
+    early: Vec<Transition>,
+    undelivered: VecDeque<Transition>,
+    delivering: bool,
+    recent: VecDeque<Transition>,
+    state: State,
+    since: Instant,
+    spent: TimeInState,
+}
+
+impl Journal {
+    pub(super) fn new(listeners: Vec<Listener>, start: Instant) -> Self {
+        let books = Books {
+            total: 0,
+            early: Vec::new(),
+            undelivered: VecDeque::new(),
+            delivering: false,
+            recent: VecDeque::new(),
+            state: State::Closed,
+            since: start,
+            spent: TimeInState::default(),
+        };
+        Self {
+            listeners,
+            books: Mutex::new(books),
+        }
+    }
+
+    pub(super) fn enter(&self, transition: Transition) {
+        let mut books = self.books();
+        books.early.push(transition);
+        while let Some(next) = books.take_next() {
+            books.enter(next, !self.listeners.is_empty());
+        }
+        if books.delivering {
+            return;
+        }
+        books.delivering = true;
+        while let Some(transition) = books.undelivered.pop_front() {
+            drop(books);
+            for listener in &self.listeners {
+                // A listener's panic is its own: it must not decide what becomes of the call that made the transition, nor
+                // keep the event from the others. The panic hook has reported it.
+                let _ = catch_unwind(AssertUnwindSafe(|| listener(&transition)));
+            }
+            books = self.books();
+        }
+        books.delivering = false;
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.books().total
+    }
+
+    pub(super) fn recent(&self) -> Vec<Transition> {
+        self.books().recent.iter().cloned().collect()
+    }
+
+    /// Time spent in each state, the current one included.
+    pub(super) fn time_in_state(&self, now: Instant) -> TimeInState {
+        let books = self.books();
+        let mut spent = books.spent;
+        *spent.of(books.state) += now.saturating_duration_since(books.since);
+        spent
+    }
+
+    // Nothing panics while the lock is held; if it did, the books would still be better than none.
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Books {
+    fn take_next(&mut self) -> Option<Transition> {
+        let next = (self.total + 1) & u64::from(GENERATION_MASK);
+        let index = self
+            .early
+            .iter()
+            .position(|transition| transition.generation == next)?;
+        Some(self.early.swap_remove(index))
+    }
+
+    fn enter(&mut self, mut transition: Transition, deliver: bool) {
+        self.total += 1;
+        // Each maker read the clock for itself, so two close together may have the wrong order.
+        transition.at = transition.at.max(self.since);
+        let spent = transition.at.saturating_duration_since(self.since);
+        *self.spent.of(self.state) += spent;
+        self.state = transition.to;
+        self.since = transition.at;
+        if self.recent.len() == REMEMBERED {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(transition.clone());
+        if deliver {
+            self.undelivered.push_back(transition);
+        }
+    }
+}
+
+impl TimeInState {
+    fn of(&mut self, state: State) -> &mut Duration {
+        match state {
+            State::Closed => &mut self.closed,
+            State::Open => &mut self.open,
+            State::HalfOpen => &mut self.half_open,
+        }
+    }
+}

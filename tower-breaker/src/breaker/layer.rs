@@ -1,0 +1,76 @@
+//! The layer.
+
+use tower_layer::Layer;
+
+use super::{CircuitBreaker, CircuitBreakerService};
+use crate::{
+    classify::AnyError,
+    mode::{Boxed, Typed},
+};
+
+/// Puts a [`CircuitBreaker`] in front of a service. Every service made from it, and every clone of those, shares the one
+/// circuit.
+///
+/// By default every error is a failure (see [`AnyError`]), and the error type is [`BoxError`](crate::BoxError).
+#[derive(Debug, Clone)]
+pub struct CircuitBreakerLayer<C = AnyError, M = Boxed> {
+    breaker: CircuitBreaker,
+    classify: C,
+    mode: M,
+}
+
+impl CircuitBreakerLayer {
+    /// Guards with this circuit.
+    pub fn new(breaker: CircuitBreaker) -> Self {
+        Self {
+            breaker,
+            classify: AnyError,
+            mode: Boxed,
+        }
+    }
+}
+
+impl<C, M> CircuitBreakerLayer<C, M> {
+    /// Judges results with `classify`, a [`Classify`](crate::classify::Classify).
+    pub fn classify<C2>(self, classify: C2) -> CircuitBreakerLayer<C2, M> {
+        CircuitBreakerLayer {
+            breaker: self.breaker,
+            classify,
+            mode: self.mode,
+        }
+    }
+
+    /// Keeps the inner error type: the service's error is [`Error<E>`](crate::Error).
+    pub fn typed(self) -> CircuitBreakerLayer<C, Typed> {
+        self.mode(Typed)
+    }
+
+    /// Answers a refused call with a response: see [`refused_response`](crate::http::refused_response). The service's error
+    /// is the inner one, so the layer fits wherever the inner service does, such as into axum's `Router::layer`.
+    #[cfg(feature = "http")]
+    pub fn respond(self) -> CircuitBreakerLayer<C, crate::mode::Respond> {
+        self.mode(crate::mode::Respond)
+    }
+
+    /// Shows refusals and errors in a form of your own, an [`ErrorMode`](crate::mode::ErrorMode).
+    pub fn mode<M2>(self, mode: M2) -> CircuitBreakerLayer<C, M2> {
+        CircuitBreakerLayer {
+            breaker: self.breaker,
+            classify: self.classify,
+            mode,
+        }
+    }
+}
+
+impl<S, C: Clone, M: Clone> Layer<S> for CircuitBreakerLayer<C, M> {
+    type Service = CircuitBreakerService<S, C, M>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        CircuitBreakerService::new(
+            inner,
+            self.breaker.clone(),
+            self.classify.clone(),
+            self.mode.clone(),
+        )
+    }
+}

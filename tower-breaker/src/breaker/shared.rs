@@ -1,0 +1,226 @@
+//! What all handles of one circuit share: the state machine, and around it the clock, the totals and the journal.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Notify;
+
+use super::{
+    clock::Clock,
+    counters::{Counters, Ending},
+    journal::Journal,
+    machine::{Change, Denied, Effect, Machine, Manual, Ticket},
+    policy::{Abandoned, Recovery},
+    snapshot::{Snapshot, WindowSnapshot},
+    transition::{State, Transition},
+    word::Phase,
+};
+use crate::{Reason, Refused};
+
+pub(super) struct Shared {
+    pub(super) name: Arc<str>,
+    pub(super) machine: Machine,
+    pub(super) counters: Counters,
+    pub(super) journal: Journal,
+    pub(super) clock: Box<dyn Clock>,
+    pub(super) origin: Instant,
+    pub(super) on_abandoned: Abandoned,
+    pub(super) recovery: Recovery,
+    /// Woken by every transition.
+    pub(super) changed: Notify,
+}
+
+/// An admitted call, as the machine and the abandonment policy need it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    ticket: Ticket,
+    // Zero unless the policy asks for it.
+    admitted_at: u64,
+}
+
+/// How a call ended, in the words of those who run it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Success,
+    Failure,
+    Ignore,
+    Abandoned,
+}
+
+impl Shared {
+    /// Nanoseconds since the circuit was built: enough for five centuries.
+    pub(super) fn now(&self) -> u64 {
+        self.clock
+            .now()
+            .saturating_duration_since(self.origin)
+            .as_nanos() as u64
+    }
+
+    fn may_try(&self) -> bool {
+        self.recovery == Recovery::Lazy
+    }
+
+    pub(super) fn admit(&self) -> Result<Entry, Refused> {
+        self.admit_as(self.may_try())
+            .map_err(|denied| self.refuse(denied.reason, denied.wait))
+    }
+
+    pub(super) fn admit_trial(&self) -> Option<Entry> {
+        if self.machine.is_closed() {
+            return None;
+        }
+        // A circuit that closes just now gives an ordinary entry, which is as good for a check.
+        self.admit_as(true).ok()
+    }
+
+    fn admit_as(&self, may_try: bool) -> Result<Entry, Denied> {
+        let (ticket, change) = self.machine.admit(may_try, || self.now())?;
+        self.counters.admitted.add();
+        let admitted_at = match self.on_abandoned {
+            Abandoned::FailureAfter(_) => self.now(),
+            Abandoned::Ignore | Abandoned::Failure => 0,
+        };
+        self.announce(change);
+        Ok(Entry {
+            ticket,
+            admitted_at,
+        })
+    }
+
+    /// What an ordinary call would be refused with just now. Counts nothing.
+    pub(super) fn denied(&self) -> Option<Denied> {
+        self.machine.denied(self.may_try(), || self.now())
+    }
+
+    pub(super) fn refuse(&self, reason: Reason, wait: Option<u64>) -> Refused {
+        self.counters.refused.add();
+        Refused::new(self.name.clone(), reason, wait.map(Duration::from_nanos))
+    }
+
+    pub(super) fn settle(&self, entry: Entry, outcome: Outcome) {
+        let (ending, effect) = match outcome {
+            Outcome::Success => (Ending::Succeeded, Effect::Success),
+            Outcome::Failure => (Ending::Failed, Effect::Failure),
+            Outcome::Ignore => (Ending::Ignored, Effect::Nothing),
+            Outcome::Abandoned => (Ending::Abandoned, self.effect_of_abandoning(entry)),
+        };
+        let settled = self.machine.settle(entry.ticket, effect, || self.now());
+        self.counters.ended(ending);
+        if settled.stale {
+            self.counters.stale.add();
+        } else if entry.ticket.trial {
+            match effect {
+                Effect::Success => self.counters.trials_succeeded.add(),
+                Effect::Failure => self.counters.trials_failed.add(),
+                Effect::Nothing => {}
+            }
+        }
+        self.announce(settled.change);
+    }
+
+    fn effect_of_abandoning(&self, entry: Entry) -> Effect {
+        match self.on_abandoned {
+            Abandoned::Ignore => Effect::Nothing,
+            Abandoned::Failure => Effect::Failure,
+            Abandoned::FailureAfter(limit) => {
+                let lived = Duration::from_nanos(self.now().saturating_sub(entry.admitted_at));
+                if lived >= limit {
+                    Effect::Failure
+                } else {
+                    Effect::Nothing
+                }
+            }
+        }
+    }
+
+    pub(super) fn manual(&self, action: Manual) {
+        let change = self.machine.manual(action, || self.now());
+        self.announce(change);
+    }
+
+    #[inline]
+    fn announce(&self, change: Option<Change>) {
+        if let Some(change) = change {
+            self.enter(change);
+        }
+    }
+
+    #[cold]
+    fn enter(&self, change: Change) {
+        self.changed.notify_waiters();
+        self.journal.enter(Transition {
+            name: self.name.clone(),
+            from: change.from,
+            to: change.to,
+            generation: u64::from(change.generation),
+            at: self.origin + Duration::from_nanos(change.at),
+            cause: change.cause,
+        });
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let view = self.machine.view();
+        let now = self.now();
+        let (mut held, mut consecutive_failures, mut trials_in_flight, mut trial_successes) =
+            (false, 0, 0, 0);
+        let mut open_remaining = None;
+        let state = match view.phase {
+            Phase::Closed {
+                held: by_hand,
+                failures,
+            } => {
+                (held, consecutive_failures) = (by_hand, failures);
+                State::Closed
+            }
+            Phase::Open { held: by_hand, .. } => {
+                held = by_hand;
+                if !by_hand {
+                    let until = view
+                        .open_until
+                        .unwrap_or_else(|| now.saturating_add(self.machine.policy().open_for));
+                    open_remaining = Some(Duration::from_nanos(until.saturating_sub(now)));
+                }
+                State::Open
+            }
+            Phase::HalfOpen {
+                in_flight,
+                successes,
+            } => {
+                (trials_in_flight, trial_successes) = (in_flight, successes);
+                State::HalfOpen
+            }
+        };
+        let rule = self.machine.policy().failure_rate;
+        let window = view.window.zip(rule).map(|(tally, rule)| WindowSnapshot {
+            calls: tally.calls,
+            failures: tally.failures,
+            rate: rule.rate(tally),
+        });
+        Snapshot {
+            name: self.name.clone(),
+            state,
+            held,
+            generation: u64::from(view.generation),
+            consecutive_failures,
+            window,
+            open_remaining,
+            trials_in_flight,
+            trial_successes,
+            admitted: self.counters.admitted.get(),
+            succeeded: self.counters.succeeded.get(),
+            failed: self.counters.failed.get(),
+            ignored: self.counters.ignored.get(),
+            abandoned: self.counters.abandoned.get(),
+            refused: self.counters.refused.get(),
+            stale: self.counters.stale.get(),
+            trials_succeeded: self.counters.trials_succeeded.get(),
+            trials_failed: self.counters.trials_failed.get(),
+            transitions: self.journal.total(),
+            time_in_state: self
+                .journal
+                .time_in_state(self.origin + Duration::from_nanos(now)),
+        }
+    }
+}
