@@ -464,11 +464,6 @@ impl Machine {
             Err(actual) => Err(Word(actual)),
         }
     }
-
-    #[cfg(all(test, breaker_loom))]
-    pub(super) fn window(&self) -> Option<&CountWindow> {
-        self.window.as_ref()
-    }
 }
 
 fn opened(word: Word) -> Word {

@@ -8,6 +8,8 @@ mod future;
 mod handle;
 mod journal;
 mod layer;
+#[cfg(all(test, breaker_loom))]
+mod loom_tests;
 mod machine;
 mod permit;
 mod policy;

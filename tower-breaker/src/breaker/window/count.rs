@@ -93,8 +93,11 @@ impl CountWindow {
     }
 
     fn correct(&self, generation: u32, difference: i32) {
+        if difference == 0 {
+            return;
+        }
         let mut seen = self.head.load(Ordering::Acquire);
-        while difference != 0 {
+        loop {
             let mut head = Head::unpack(seen);
             if head.generation != short(generation) {
                 return;

@@ -1,0 +1,276 @@
+//! The parts every experiment's system is put together from.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::Method;
+use serde::Deserialize;
+
+use crate::error::LabError;
+use crate::experiments::Bench;
+use crate::load::Client;
+use crate::processes::{Running, Spec};
+use crate::report::model::{Process, Transition};
+
+/// The configuration files a service ships, by file name.
+pub type Shipped = &'static [(&'static str, &'static str)];
+
+/// What each service ships.
+pub mod shipped {
+    use super::Shipped;
+
+    pub const PRODUCT: Shipped = &[];
+    pub const CART: Shipped = &[];
+    pub const GATEWAY: Shipped = &[];
+}
+
+/// A service with one of its shipped configurations and the few values the experiment has to change.
+pub struct Service {
+    /// The process's name within the experiment.
+    pub name: &'static str,
+    pub program: &'static str,
+    pub shipped: Shipped,
+    pub config: &'static str,
+    pub set: Vec<(String, String)>,
+    /// Replaces how long the shipped fault rules delay; rules are an array, which no `--set` reaches into.
+    pub hang: Option<Duration>,
+}
+
+impl Service {
+    pub fn new(
+        name: &'static str,
+        program: &'static str,
+        shipped: Shipped,
+        config: &'static str,
+    ) -> Self {
+        // Free ports, so that nothing that runs on this machine already is in the way.
+        let any_port = "127.0.0.1:0".to_owned();
+        let set = vec![
+            ("listen".to_owned(), any_port.clone()),
+            ("ops.listen".to_owned(), any_port),
+        ];
+        Self {
+            name,
+            program,
+            shipped,
+            config,
+            set,
+            hang: None,
+        }
+    }
+
+    pub fn set(mut self, key: &str, value: impl std::fmt::Display) -> Self {
+        self.set.push((key.to_owned(), value.to_string()));
+        self
+    }
+
+    pub fn hang_for(mut self, hang: Duration) -> Self {
+        self.hang = Some(hang);
+        self
+    }
+
+    /// The configuration file's text for this run.
+    fn config_text(&self) -> Result<String, String> {
+        let shipped = self.shipped.iter().find(|(file, _)| *file == self.config);
+        let (_, text) =
+            shipped.ok_or_else(|| format!("{} ships no {}", self.program, self.config))?;
+        match self.hang {
+            Some(hang) => with_hang(text, hang),
+            None => Ok((*text).to_owned()),
+        }
+    }
+
+    /// Starts it as a process of its own: this executable once more.
+    pub async fn start(self, bench: &Bench<'_>, experiment: &str) -> Result<Running, LabError> {
+        let name = format!("{experiment}-{}", self.name);
+        let control = |reason: String| LabError::Control {
+            what: format!("preparing {name}"),
+            reason,
+        };
+        let program = std::env::current_exe().map_err(|error| control(error.to_string()))?;
+        let config = bench
+            .output
+            .write_config(&name, &self.config_text().map_err(control)?)?;
+        let mut args: Vec<OsString> = vec![
+            "serve".into(),
+            self.program.into(),
+            "--config".into(),
+            config.into(),
+        ];
+        for (key, value) in &self.set {
+            args.extend(["--set".into(), format!("{key}={value}").into()]);
+        }
+        args.push("--stop-on-stdin-eof".into());
+        let running = bench
+            .supervisor
+            .start(
+                Spec {
+                    name,
+                    program,
+                    args,
+                },
+                bench.output,
+            )
+            .await?;
+        bench.remark(&format!(
+            "{experiment}: started {} (pid {}) on {}, ops on {}",
+            self.name, running.pid, running.at.http, running.at.ops
+        ));
+        Ok(running)
+    }
+}
+
+/// The same configuration with every fault rule delaying exactly this long.
+fn with_hang(text: &str, hang: Duration) -> Result<String, String> {
+    let mut config: toml::Table = toml::from_str(text).map_err(|error| error.to_string())?;
+    let rules = config
+        .get_mut("faults")
+        .and_then(|faults| faults.get_mut("rule"))
+        .and_then(toml::Value::as_array_mut)
+        .ok_or("the configuration has no fault rule")?;
+    for rule in rules.iter_mut().filter_map(toml::Value::as_table_mut) {
+        for key in ["delay", "delay_max"] {
+            rule.insert(
+                key.to_owned(),
+                humantime::format_duration(hang).to_string().into(),
+            );
+        }
+    }
+    toml::to_string(&config).map_err(|error| error.to_string())
+}
+
+impl Bench<'_> {
+    pub fn remark(&self, text: &str) {
+        if self.progress {
+            crate::console::remark(text);
+        }
+    }
+}
+
+pub fn url(of: &Running) -> String {
+    format!("http://{}", of.at.http)
+}
+
+pub fn described(running: &Running) -> Process {
+    Process {
+        name: running.name.clone(),
+        service: running.at.service.clone(),
+        pid: running.pid,
+        http: running.at.http.to_string(),
+        ops: running.at.ops.to_string(),
+    }
+}
+
+/// The lab's own hands on the system: the fault switch and the ops listeners.
+pub struct Hands {
+    client: Client,
+}
+
+impl Hands {
+    pub fn new() -> Self {
+        Self {
+            client: Client::new(Duration::from_secs(5)),
+        }
+    }
+
+    /// `POST /fail/on` or `/fail/off`.
+    pub async fn switch_failure(&self, at: SocketAddr, on: bool) -> Result<(), LabError> {
+        let path = if on { "/fail/on" } else { "/fail/off" };
+        self.ask(at, Method::POST, path).await.map(|_| ())
+    }
+
+    /// Every transition of one breaker, from the process's own log; times from the start of the load.
+    pub async fn transitions(
+        &self,
+        process: &Running,
+        breaker: &str,
+        load_started_unix_ms: f64,
+    ) -> Result<Vec<Transition>, LabError> {
+        let body = self.ask(process.at.ops, Method::GET, "/breakers").await?;
+        let what = format!("reading the breakers of {}", process.name);
+        let failed = |reason: String| LabError::Control {
+            what: what.clone(),
+            reason,
+        };
+        let answer: Breakers =
+            serde_json::from_slice(&body).map_err(|error| failed(error.to_string()))?;
+        let logged = answer
+            .breakers
+            .into_iter()
+            .find(|logged| logged.name == breaker);
+        let logged = logged.ok_or_else(|| failed(format!("there is no breaker `{breaker}`")))?;
+        let place = |t: LoggedTransition| Transition {
+            at_s: (t.at_unix_ms - load_started_unix_ms) / 1000.0,
+            from: t.from,
+            to: t.to,
+            at_unix_ms: t.at_unix_ms,
+            cause: t.cause,
+        };
+        Ok(logged.transitions.into_iter().map(place).collect())
+    }
+
+    async fn ask(
+        &self,
+        at: SocketAddr,
+        method: Method,
+        path: &str,
+    ) -> Result<bytes::Bytes, LabError> {
+        let what = format!("{method} {path} on {at}");
+        match self.client.call(at, &method, path, None).await {
+            Ok(answer) if answer.status.is_success() => Ok(answer.body),
+            Ok(answer) => Err(LabError::Control {
+                what,
+                reason: format!("answered {}", answer.status),
+            }),
+            Err(error) => Err(LabError::Control {
+                what,
+                reason: error.to_string(),
+            }),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Breakers {
+    breakers: Vec<LoggedBreaker>,
+}
+
+#[derive(Deserialize)]
+struct LoggedBreaker {
+    name: String,
+    #[serde(default)]
+    transitions: Vec<LoggedTransition>,
+}
+
+#[derive(Deserialize)]
+struct LoggedTransition {
+    from: String,
+    to: String,
+    at_unix_ms: f64,
+    #[serde(default)]
+    cause: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hang_replaces_the_delay_of_every_rule_and_nothing_else() {
+        let text = "listen = \"127.0.0.1:1\"\n[faults]\nenabled = true\n[[faults.rule]]\nroutes = [\"/a\"]\nkind = \"hang\"\n\
+                    delay = \"30s\"\ndelay_max = \"40s\"\nstatus = 408\n";
+        let changed: toml::Table =
+            toml::from_str(&with_hang(text, Duration::from_secs(3)).unwrap()).unwrap();
+        let rule = &changed["faults"]["rule"][0];
+        assert_eq!(
+            (rule["delay"].as_str(), rule["delay_max"].as_str()),
+            (Some("3s"), Some("3s"))
+        );
+        assert_eq!(
+            (rule["status"].as_integer(), changed["listen"].as_str()),
+            (Some(408), Some("127.0.0.1:1"))
+        );
+        assert!(with_hang("listen = \"x\"", Duration::from_secs(3)).is_err());
+    }
+}

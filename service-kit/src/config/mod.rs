@@ -1,0 +1,118 @@
+//! One configuration out of four sources, validated as a whole.
+//!
+//! Order, later over earlier: each key's own default, the file named by `--config` (or, without it, the text built into
+//! the service), environment variables `PREFIX__A__B`, `--set a.b=value`. Everything wrong is reported at once, each
+//! with where it was written, the key, what was found and what is allowed.
+
+mod error;
+mod print;
+mod section;
+mod source;
+mod tree;
+mod values;
+
+pub use error::{ConfigError, ConfigErrors, Origin};
+pub use section::Section;
+
+use section::{Effective, Reading};
+use source::{TextValues, TomlText};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Where to read a configuration from.
+#[derive(Debug, Clone, Default)]
+pub struct Sources<'a> {
+    /// The file; `None` reads `built_in`.
+    pub file: Option<PathBuf>,
+    /// The TOML text compiled into the service.
+    pub built_in: &'a str,
+    /// `CART_SVC` for variables such as `CART_SVC__LISTEN`.
+    pub env_prefix: &'a str,
+    /// Variables outside the prefix, with the keys they set.
+    pub env_aliases: &'a [(&'a str, &'a str)],
+    /// The environment, normally [`std::env::vars_os`].
+    pub environment: Vec<(OsString, OsString)>,
+    /// The `--set` flags.
+    pub flags: Vec<String>,
+}
+
+/// A validated configuration and what `--print-config` says about it.
+#[derive(Debug)]
+pub struct Loaded<C> {
+    /// What the service's parser made of it.
+    pub value: C,
+    effective: Vec<(Vec<String>, Effective)>,
+}
+
+impl<C> Loaded<C> {
+    /// The effective values as TOML, each with where it came from.
+    pub fn print(&self) -> String {
+        print::to_toml(&self.effective)
+    }
+}
+
+/// Reads, merges and validates; all errors at once.
+pub fn load<C>(
+    sources: &Sources<'_>,
+    parse: impl FnOnce(&mut Section<'_>) -> C,
+) -> Result<Loaded<C>, ConfigErrors> {
+    let mut errors = Vec::new();
+    let home = home(sources.file.as_deref());
+    let text = read_text(sources, &mut errors);
+    let text = TomlText::parse(sources.file.as_deref(), &text, &mut errors);
+    let environment = TextValues::from_environment(
+        sources.env_prefix,
+        sources.env_aliases,
+        sources.environment.iter().cloned(),
+        &mut errors,
+    );
+    let flags = TextValues::from_flags(&sources.flags, &mut errors);
+    // A source that could not be read would make every key in it look missing.
+    if !errors.is_empty() {
+        return Err(ConfigErrors(errors));
+    }
+    let root =
+        source::merge(text, environment, flags).map_err(|error| ConfigErrors(vec![error]))?;
+    let reading = Reading::new(root, home);
+    let value = parse(&mut reading.root());
+    let (errors, effective) = reading.into_outcome();
+    if errors.is_empty() {
+        Ok(Loaded { value, effective })
+    } else {
+        Err(ConfigErrors(errors))
+    }
+}
+
+fn home(file: Option<&Path>) -> Origin {
+    match file {
+        Some(path) => Origin::File {
+            path: path.to_owned(),
+            position: None,
+        },
+        None => Origin::BuiltIn,
+    }
+}
+
+fn read_text(sources: &Sources<'_>, errors: &mut Vec<ConfigError>) -> String {
+    let Some(path) = &sources.file else {
+        return sources.built_in.to_owned();
+    };
+    let failed = |message: String| ConfigError::Source {
+        origin: home(Some(path)),
+        message,
+    };
+    match std::fs::read(path).map(String::from_utf8) {
+        Ok(Ok(text)) => text,
+        Ok(Err(_)) => {
+            errors.push(failed("not a text file (not UTF-8)".to_owned()));
+            String::new()
+        }
+        Err(error) => {
+            errors.push(failed(format!(
+                "cannot read the configuration file: {}",
+                crate::io_reason(&error)
+            )));
+            String::new()
+        }
+    }
+}

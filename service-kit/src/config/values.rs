@@ -1,0 +1,78 @@
+//! Texts to values and back: durations, sizes, numbers.
+
+use std::time::Duration;
+
+/// `500ms`, `2s`, `1m 30s`, `0`.
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+    humantime::parse_duration(text.trim()).ok()
+}
+
+pub(crate) fn show_duration(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string()
+}
+
+const UNITS: [(&str, u64); 10] = [
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+    ("KB", 1_000),
+    ("kB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+    ("B", 1),
+];
+
+/// `64KiB`, `1 MB`, `100B`, `100`.
+pub(crate) fn parse_bytes(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let (number, factor) = UNITS
+        .iter()
+        .find_map(|(unit, factor)| text.strip_suffix(unit).map(|number| (number, *factor)))
+        .unwrap_or((text, 1));
+    number.trim().parse::<u64>().ok()?.checked_mul(factor)
+}
+
+pub(crate) fn show_bytes(bytes: u64) -> String {
+    let unit = UNITS
+        .iter()
+        .take(4)
+        .rev()
+        .find(|(_, factor)| bytes >= *factor && bytes % factor == 0);
+    match unit {
+        Some((unit, factor)) => format!("{}{unit}", bytes / factor),
+        None => format!("{bytes}B"),
+    }
+}
+
+pub(crate) fn parse_boolean(text: &str) -> Option<bool> {
+    match text.trim() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}
+
+/// An `http` base address with a host and without a query.
+pub(crate) fn parse_base_url(text: &str) -> Option<http::Uri> {
+    let uri: http::Uri = text.trim().parse().ok()?;
+    let authority = uri.authority()?;
+    let plain = uri.scheme_str() == Some("http")
+        && !authority.host().is_empty()
+        && !authority.as_str().contains('@')
+        && uri.query().is_none()
+        && !text.contains('#');
+    // `Authority` accepts "host:" and ports beyond 65535.
+    let port = match authority
+        .as_str()
+        .strip_prefix(authority.host())
+        .unwrap_or("")
+    {
+        "" => true,
+        port => port
+            .strip_prefix(':')
+            .is_some_and(|digits| digits.parse::<u16>().is_ok_and(|port| port > 0)),
+    };
+    (plain && port).then_some(uri)
+}

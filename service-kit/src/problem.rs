@@ -1,0 +1,244 @@
+//! Error answers as problem details (RFC 9457, `application/problem+json`).
+//!
+//! Every error a service sends is a [`Problem`]: `type`, `title`, `status` and `detail` are always there. A problem says
+//! what the client can do about it and nothing about the inside: no addresses, no stack, no error chain.
+
+use crate::BoxError;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Map, Value};
+use std::fmt;
+use std::time::Duration;
+use tower_breaker::Refused;
+
+/// The media type of a problem.
+pub const CONTENT_TYPE: &str = "application/problem+json";
+
+/// A problem to answer with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    status: StatusCode,
+    kind: String,
+    title: String,
+    detail: String,
+    extra: Map<String, Value>,
+    retry_after: Option<Duration>,
+    allow: Option<HeaderValue>,
+}
+
+impl Problem {
+    /// A problem with a short, fixed `title`; the detail says the same until [`detail`](Self::detail) says more.
+    pub fn new(status: StatusCode, title: impl Into<String>) -> Self {
+        let title = title.into();
+        Self {
+            status,
+            kind: "about:blank".to_owned(),
+            detail: title.clone(),
+            title,
+            extra: Map::new(),
+            retry_after: None,
+            allow: None,
+        }
+    }
+
+    /// A problem whose title is the status's standard phrase.
+    pub fn of(status: StatusCode) -> Self {
+        Self::new(
+            status,
+            status.canonical_reason().unwrap_or("Unknown Status"),
+        )
+    }
+
+    /// 400.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::of(StatusCode::BAD_REQUEST).detail(detail)
+    }
+
+    /// 404 for a thing that is not there.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::of(StatusCode::NOT_FOUND).detail(detail)
+    }
+
+    /// 404 for a path that is not there: the detail is exactly `Not Found`.
+    pub fn unknown_path() -> Self {
+        Self::of(StatusCode::NOT_FOUND)
+    }
+
+    /// 405; axum adds `Allow`.
+    pub fn method_not_allowed() -> Self {
+        Self::of(StatusCode::METHOD_NOT_ALLOWED)
+            .detail("The path exists, but not for this method; see the Allow header")
+    }
+
+    /// 409.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::of(StatusCode::CONFLICT).detail(detail)
+    }
+
+    /// 413 with the limit that was exceeded.
+    pub fn content_too_large(limit: Option<u64>) -> Self {
+        let problem = Self::of(StatusCode::PAYLOAD_TOO_LARGE);
+        match limit {
+            Some(limit) => problem
+                .detail(format!(
+                    "The request body is larger than the limit of {limit} bytes"
+                ))
+                .with("limit_bytes", limit),
+            None => problem.detail("The request body is larger than the limit"),
+        }
+    }
+
+    /// 422.
+    pub fn unprocessable(detail: impl Into<String>) -> Self {
+        Self::of(StatusCode::UNPROCESSABLE_ENTITY).detail(detail)
+    }
+
+    /// 500; what happened belongs into the log.
+    pub fn internal() -> Self {
+        Self::of(StatusCode::INTERNAL_SERVER_ERROR)
+            .detail("The service failed to answer this request; it was logged")
+    }
+
+    /// 502.
+    pub fn bad_gateway(detail: impl Into<String>) -> Self {
+        Self::of(StatusCode::BAD_GATEWAY).detail(detail)
+    }
+
+    /// 503.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self::of(StatusCode::SERVICE_UNAVAILABLE).detail(detail)
+    }
+
+    /// 504.
+    pub fn gateway_timeout(detail: impl Into<String>) -> Self {
+        Self::of(StatusCode::GATEWAY_TIMEOUT).detail(detail)
+    }
+
+    /// What happened this time, for a person.
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+
+    /// A URI naming the kind of problem; `about:blank` otherwise.
+    pub fn kind(mut self, uri: impl Into<String>) -> Self {
+        self.kind = uri.into();
+        self
+    }
+
+    /// A further member of the body; the five standard names are not replaced.
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        if !matches!(name, "type" | "title" | "status" | "detail" | "instance") {
+            self.extra.insert(name.to_owned(), value.into());
+        }
+        self
+    }
+
+    /// `Retry-After`, rounded up to whole seconds (at least one).
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// The `Allow` header of a 405.
+    pub fn allow(mut self, methods: HeaderValue) -> Self {
+        self.allow = Some(methods);
+        self
+    }
+
+    /// The status it answers with.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The detail it answers with.
+    pub fn detail_text(&self) -> &str {
+        &self.detail
+    }
+
+    /// The body.
+    pub fn to_json(&self) -> Value {
+        let mut body = Map::new();
+        body.insert("type".to_owned(), self.kind.clone().into());
+        body.insert("title".to_owned(), self.title.clone().into());
+        body.insert("status".to_owned(), self.status.as_u16().into());
+        body.insert("detail".to_owned(), self.detail.clone().into());
+        body.extend(self.extra.clone());
+        Value::Object(body)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.status, self.detail)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(self.to_json().to_string().into());
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+        if let Some(wait) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+        }
+        if let Some(allow) = self.allow {
+            headers.insert(header::ALLOW, allow);
+        }
+        response
+    }
+}
+
+fn whole_seconds(wait: Duration) -> u64 {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    seconds.max(1)
+}
+
+/// What a failed call through a stack of guards and a client means to our own caller.
+///
+/// A refusal by a breaker or bulkhead: 503 with `Retry-After`; a time-out: 504; a body beyond the limit: 413; a
+/// [`Problem`] in the chain: itself; anything else (connection refused, reset, nonsense from the upstream): 502.
+pub fn from_stack_error(error: &BoxError) -> Problem {
+    let error: &(dyn std::error::Error + 'static) = error.as_ref();
+    if let Some(refused) = Refused::find(error) {
+        return refused_problem(refused);
+    }
+    for cause in chain(error) {
+        if let Some(problem) = cause.downcast_ref::<Problem>() {
+            return problem.clone();
+        }
+        if cause.is::<tower::timeout::error::Elapsed>() || cause.is::<tokio::time::error::Elapsed>()
+        {
+            return Problem::gateway_timeout(
+                "A service this request depends on did not answer in time",
+            );
+        }
+        if cause.is::<http_body_util::LengthLimitError>() {
+            return Problem::content_too_large(None);
+        }
+    }
+    Problem::bad_gateway(
+        "A service this request depends on could not be reached or broke off its answer",
+    )
+}
+
+fn refused_problem(refused: &Refused) -> Problem {
+    let problem = Problem::unavailable(format!(
+        "{} is not taking calls now: {}",
+        refused.name(),
+        refused.reason()
+    ))
+    .with("guard", refused.name())
+    .with("reason", refused.reason().to_string());
+    problem.retry_after(refused.retry_after().unwrap_or(Duration::from_secs(1)))
+}
+
+/// The error and its causes.
+pub(crate) fn chain<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
+}

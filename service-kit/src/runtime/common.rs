@@ -1,0 +1,89 @@
+//! The keys every service has.
+
+use crate::ServiceInfo;
+use crate::config::{self, Section, Sources};
+use crate::faults::FaultSettings;
+use crate::telemetry::log::LogSettings;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// `listen`, `max_body`, `request_timeout`, `[ops]`, `[log]`, `[drain]` and `[faults]`.
+#[derive(Debug, Clone)]
+pub struct CommonSettings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) ops_listen: SocketAddr,
+    pub(crate) max_body: u64,
+    pub(crate) request_timeout: Option<Duration>,
+    pub(crate) header_timeout: Duration,
+    pub(crate) drain: DrainSettings,
+    pub(crate) log: LogSettings,
+    pub(crate) faults: FaultSettings,
+}
+
+/// `[drain]`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DrainSettings {
+    /// Between failing readiness and closing the listener, so that load balancers notice.
+    pub delay: Duration,
+    /// For requests in flight after that.
+    pub limit: Duration,
+}
+
+const LONGEST: Duration = Duration::from_secs(3600);
+
+impl CommonSettings {
+    pub(crate) fn read(root: &mut Section<'_>, info: &ServiceInfo) -> Self {
+        let (listen, ops_listen) = usual_addresses(info);
+        let listen = root.socket_addr("listen", listen);
+        let max_body = root.bytes("max_body", 64 << 10, 0..=1 << 30);
+        let request_timeout =
+            root.duration("request_timeout", Duration::ZERO, Duration::ZERO..=LONGEST);
+        let header_timeout = root.duration(
+            "header_timeout",
+            Duration::from_secs(30),
+            Duration::from_millis(10)..=LONGEST,
+        );
+        let ops_listen = root
+            .section_or_empty("ops")
+            .socket_addr("listen", ops_listen);
+        if listen == ops_listen && listen.port() != 0 {
+            root.section_or_empty("ops").reject(
+                "listen",
+                format!("another address than `listen` ({listen})"),
+            );
+        }
+        let mut drain = root.section_or_empty("drain");
+        let drain = DrainSettings {
+            delay: drain.duration("delay", Duration::ZERO, Duration::ZERO..=LONGEST),
+            limit: drain.duration("limit", Duration::from_secs(20), Duration::ZERO..=LONGEST),
+        };
+        Self {
+            listen,
+            ops_listen,
+            max_body,
+            request_timeout: (!request_timeout.is_zero()).then_some(request_timeout),
+            header_timeout,
+            drain,
+            log: LogSettings::read(root),
+            faults: FaultSettings::read(root),
+        }
+    }
+}
+
+/// The addresses of the built-in configuration.
+fn usual_addresses(info: &ServiceInfo) -> (SocketAddr, SocketAddr) {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let sources = Sources {
+        built_in: info.default_config,
+        ..Sources::default()
+    };
+    let mut usual = (any, any);
+    // Only the two keys are read, so this load always ends in "unknown key" errors, which belong to the real one.
+    let _ = config::load(&sources, |root| {
+        usual = (
+            root.socket_addr("listen", any),
+            root.section_or_empty("ops").socket_addr("listen", any),
+        );
+    });
+    usual
+}

@@ -1,0 +1,80 @@
+//! What a service's `start` is given.
+
+use super::{BreakerRegistry, Readiness};
+use crate::faults::FaultSwitch;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_util::sync::CancellationToken;
+use tower_breaker::CircuitBreaker;
+
+type Finish = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A service's hold on its own process. Clones are one context.
+#[derive(Clone)]
+pub struct Context {
+    faults: FaultSwitch,
+    readiness: Readiness,
+    registry: BreakerRegistry,
+    shutdown: CancellationToken,
+    finishes: Arc<Mutex<Vec<Finish>>>,
+}
+
+impl Context {
+    pub(crate) fn new(faults: FaultSwitch, shutdown: CancellationToken) -> Self {
+        Self {
+            faults,
+            readiness: Readiness::new(),
+            registry: BreakerRegistry::new(),
+            shutdown,
+            finishes: Arc::default(),
+        }
+    }
+
+    /// The switch of the fault injection.
+    pub fn faults(&self) -> &FaultSwitch {
+        &self.faults
+    }
+
+    /// Whether the service is ready for traffic.
+    pub fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+
+    /// Shows a breaker on the ops listener (`/breakers`, `/metrics`).
+    pub fn register_breaker(&self, breaker: &CircuitBreaker) {
+        self.registry.register_breaker(breaker);
+    }
+
+    /// The registered guards.
+    pub fn breakers(&self) -> BreakerRegistry {
+        self.registry.clone()
+    }
+
+    /// Cancelled when the drain begins: background tasks and endless answers (event streams) must end then. Cancelling
+    /// it begins the drain.
+    pub fn shutdown(&self) -> CancellationToken {
+        self.shutdown.clone()
+    }
+
+    /// Runs `finish` after the last request was answered (or the drain limit has passed), in the order of registration
+    /// and within a further drain limit: the place to flush a store.
+    pub fn on_drained(&self, finish: impl Future<Output = ()> + Send + 'static) {
+        self.finishes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Box::pin(finish));
+    }
+
+    pub(crate) fn take_finishes(&self) -> Vec<Finish> {
+        std::mem::take(&mut *self.finishes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context")
+            .field("readiness", &self.readiness)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,43 @@
+//! The order in which a service stops: unready, no new connections, last answers, and an end whatever still runs.
+
+use std::future::Future;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Shared by a listener's loop and its connections.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Drain {
+    closing: CancellationToken,
+    limit: CancellationToken,
+    connections: TaskTracker,
+}
+
+impl Drain {
+    /// Runs a connection so that the drain waits for it.
+    pub fn track(&self, connection: impl Future<Output = ()> + Send + 'static) {
+        self.connections.spawn(connection);
+    }
+
+    /// When no more connections and no more requests on idle ones are taken.
+    pub async fn accepting_ended(&self) {
+        self.closing.cancelled().await;
+    }
+
+    /// When what still runs is cut off.
+    pub async fn limit_passed(&self) {
+        self.limit.cancelled().await;
+    }
+
+    /// Ends accepting, waits for the connections up to `limit`, then cuts off the rest. Returns how many were cut off.
+    pub async fn finish(&self, limit: Duration) -> usize {
+        self.closing.cancel();
+        self.connections.close();
+        let in_time = tokio::time::timeout(limit, self.connections.wait())
+            .await
+            .is_ok();
+        let left = if in_time { 0 } else { self.connections.len() };
+        self.limit.cancel();
+        left
+    }
+}

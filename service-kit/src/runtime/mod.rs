@@ -1,0 +1,20 @@
+//! The life of a service process: flags, configuration, listeners, readiness, drain.
+
+mod announce;
+mod common;
+mod context;
+mod drain;
+mod error;
+mod launch;
+mod listen;
+mod readiness;
+mod registry;
+mod serve;
+mod signals;
+
+pub use common::CommonSettings;
+pub use context::Context;
+pub use error::{RunError, StartError};
+pub use launch::{Running, launch, run};
+pub use readiness::Readiness;
+pub use registry::BreakerRegistry;
