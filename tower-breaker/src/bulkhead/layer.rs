@@ -84,17 +84,17 @@ impl<M, W> BulkheadLayer<M, W> {
 
     /// Makes the error type [`Error<E>`](crate::Error), so that the inner error keeps its type.
     pub fn typed(self) -> BulkheadLayer<Typed, W> {
-        self.with_mode(Typed)
+        self.mode(Typed)
     }
 
     /// Answers refused calls with a `503` response, so that the error type stays the inner one.
     #[cfg(feature = "http")]
     pub fn respond(self) -> BulkheadLayer<Respond, W> {
-        self.with_mode(Respond)
+        self.mode(Respond)
     }
 
     /// Gives refusals a form of your own.
-    pub fn with_mode<N>(self, mode: N) -> BulkheadLayer<N, W> {
+    pub fn mode<N>(self, mode: N) -> BulkheadLayer<N, W> {
         BulkheadLayer {
             bulkhead: self.bulkhead,
             mode,

@@ -1,0 +1,87 @@
+//! What a guard costs per call. `cargo bench -p tower-breaker` prints a table and writes `overhead.json` into the target
+//! directory; `-- --quick` measures for a few seconds only.
+//!
+//! Every figure is a ratio to a *floor* that is measured in the same run: one `Instant::now()` and two atomic
+//! read-modify-writes, which is about the least a guard that reads the time and keeps two counts can do. The time slices of all
+//! cases are interleaved, so that whatever slows the machine down for a while slows all of them, and the middle one of a
+//! case's slices counts.
+
+// A program for a terminal: it prints, and a broken set-up may end it.
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
+
+mod allocations;
+mod cases;
+mod measure;
+mod report;
+
+use std::{process::ExitCode, time::Duration};
+
+use measure::Plan;
+
+const FULL: Plan = Plan {
+    rounds: 201,
+    slice: Duration::from_millis(6),
+};
+const QUICK: Plan = Plan {
+    rounds: 31,
+    slice: Duration::from_millis(3),
+};
+// `cargo test --benches` runs benchmarks in a debug build, where only the allocations mean anything.
+const SMOKE: Plan = Plan {
+    rounds: 1,
+    slice: Duration::from_millis(1),
+};
+
+fn main() -> ExitCode {
+    let mut quick = false;
+    for arg in std::env::args().skip(1) {
+        match arg.as_str() {
+            "--quick" => quick = true,
+            // Cargo's own.
+            "--bench" => {}
+            "--help" | "-h" => {
+                println!("usage: cargo bench -p tower-breaker --bench overhead -- [--quick]");
+                return ExitCode::SUCCESS;
+            }
+            other => {
+                eprintln!("overhead: unknown argument `{other}`; it knows --quick");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    let plan = match (cfg!(debug_assertions), quick) {
+        (true, _) => SMOKE,
+        (false, true) => QUICK,
+        (false, false) => FULL,
+    };
+
+    let rows = measure::run(&cases::all(), plan);
+    report::print(&rows);
+    if cfg!(debug_assertions) {
+        println!("\nA debug build: the times mean nothing and were not written anywhere.");
+    } else {
+        match report::write(&rows) {
+            Ok(path) => println!("\nWritten to {}", path.display()),
+            Err(error) => {
+                eprintln!("overhead: cannot write the results: {error}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+
+    let allocating: Vec<_> = rows
+        .iter()
+        .filter(|row| row.must_not_allocate && row.allocations_per_call > 0.0)
+        .collect();
+    for row in &allocating {
+        let (case, threads, count) = (row.case, row.threads, row.allocations_per_call);
+        eprintln!(
+            "overhead: {case} with {threads} thread(s) allocates {count} times per call; it must not"
+        );
+    }
+    if allocating.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

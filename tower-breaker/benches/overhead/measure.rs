@@ -1,0 +1,147 @@
+//! Time slices, interleaved over all cases.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    allocations,
+    cases::{Calls, Case, Kind},
+};
+
+#[derive(Clone, Copy)]
+pub struct Plan {
+    pub rounds: usize,
+    /// How long one case runs in one round, with each number of threads.
+    pub slice: Duration,
+}
+
+pub struct Row {
+    pub case: &'static str,
+    pub threads: usize,
+    pub ns_per_call: f64,
+    pub ratio_to_floor: f64,
+    pub allocations_per_call: f64,
+    /// Part of the results, and not only printed beside them.
+    pub is_result: bool,
+    pub must_not_allocate: bool,
+}
+
+pub const THREADS: [usize; 2] = [1, 2];
+
+// Between two looks at the clock, so that looking costs next to nothing.
+const BATCH: u64 = 500;
+
+#[derive(Default)]
+struct Series {
+    ns: Vec<f64>,
+    calls: u64,
+    allocations: u64,
+}
+
+struct Slice {
+    calls: u64,
+    allocations: u64,
+    time: Duration,
+}
+
+/// One row for each case and number of threads, in that order.
+pub fn run(cases: &[Case], plan: Plan) -> Vec<Row> {
+    let mut series: Vec<[Series; THREADS.len()]> =
+        cases.iter().map(|_| Default::default()).collect();
+    for _ in 0..plan.rounds {
+        for (case, series) in cases.iter().zip(&mut series) {
+            for (threads, series) in THREADS.into_iter().zip(series) {
+                series.add(&slice(case, threads, plan.slice));
+            }
+        }
+    }
+
+    let medians: Vec<[f64; THREADS.len()]> = series
+        .iter_mut()
+        .map(|series| series.each_mut().map(Series::median))
+        .collect();
+    let floor = cases
+        .iter()
+        .position(|case| case.kind == Kind::Floor)
+        .map(|at| medians[at])
+        .unwrap();
+    let mut rows = Vec::new();
+    for ((case, series), ns) in cases.iter().zip(&series).zip(&medians) {
+        for (at, threads) in THREADS.into_iter().enumerate() {
+            rows.push(Row {
+                case: case.name,
+                threads,
+                ns_per_call: ns[at],
+                ratio_to_floor: ns[at] / floor[at],
+                allocations_per_call: series[at].allocations as f64 / series[at].calls as f64,
+                is_result: case.kind != Kind::Context,
+                must_not_allocate: case.kind == Kind::Ours,
+            });
+        }
+    }
+    rows
+}
+
+// All threads run for the whole of the slice, so that none ever has the guard for itself.
+fn slice(case: &Case, threads: usize, length: Duration) -> Vec<Slice> {
+    let shares: Vec<Calls> = (0..threads).map(|_| (case.thread)()).collect();
+    let waiting = AtomicUsize::new(threads);
+    thread::scope(|scope| {
+        let running: Vec<_> = shares
+            .into_iter()
+            .map(|mut calls| {
+                let waiting = &waiting;
+                scope.spawn(move || {
+                    calls(BATCH);
+                    waiting.fetch_sub(1, Ordering::SeqCst);
+                    while waiting.load(Ordering::SeqCst) > 0 {
+                        std::hint::spin_loop();
+                    }
+                    timed(&mut calls, length)
+                })
+            })
+            .collect();
+        running
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    })
+}
+
+fn timed(calls: &mut Calls, length: Duration) -> Slice {
+    let allocations = allocations::so_far();
+    let mut done = 0;
+    let start = Instant::now();
+    loop {
+        calls(BATCH);
+        done += BATCH;
+        let time = start.elapsed();
+        if time >= length {
+            let allocations = allocations::so_far() - allocations;
+            return Slice {
+                calls: done,
+                allocations,
+                time,
+            };
+        }
+    }
+}
+
+impl Series {
+    // As a caller sees it: with two threads, how long one call of one of them takes.
+    fn add(&mut self, slices: &[Slice]) {
+        let calls: u64 = slices.iter().map(|slice| slice.calls).sum();
+        let time: Duration = slices.iter().map(|slice| slice.time).sum();
+        self.ns.push(time.as_nanos() as f64 / calls as f64);
+        self.calls += calls;
+        self.allocations += slices.iter().map(|slice| slice.allocations).sum::<u64>();
+    }
+
+    fn median(&mut self) -> f64 {
+        self.ns.sort_by(f64::total_cmp);
+        self.ns[self.ns.len() / 2]
+    }
+}
