@@ -1,5 +1,5 @@
 //! What a guard costs per call. `cargo bench -p tower-breaker` prints a table and writes `overhead.json` into the target
-//! directory; `-- --quick` measures for a few seconds only.
+//! directory; `-- --quick` measures for a few seconds only, and `-- --only CASE` runs nothing else, for a profiler to look at.
 //!
 //! Every figure is a ratio to a *floor* that is measured in the same run: one `Instant::now()` and two atomic
 //! read-modify-writes, which is about the least a guard that reads the time and keeps two counts can do. The time slices of all
@@ -16,7 +16,11 @@ mod report;
 
 use std::{process::ExitCode, time::Duration};
 
+use cases::Kind;
 use measure::Plan;
+
+const USAGE: &str =
+    "usage: cargo bench -p tower-breaker --bench overhead -- [--quick] [--only CASE]";
 
 const FULL: Plan = Plan {
     rounds: 201,
@@ -34,17 +38,20 @@ const SMOKE: Plan = Plan {
 
 fn main() -> ExitCode {
     let mut quick = false;
-    for arg in std::env::args().skip(1) {
+    let mut only = None;
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
         match arg.as_str() {
             "--quick" => quick = true,
+            "--only" => only = args.next(),
             // Cargo's own.
             "--bench" => {}
             "--help" | "-h" => {
-                println!("usage: cargo bench -p tower-breaker --bench overhead -- [--quick]");
+                println!("{USAGE}");
                 return ExitCode::SUCCESS;
             }
             other => {
-                eprintln!("overhead: unknown argument `{other}`; it knows --quick");
+                eprintln!("overhead: unknown argument `{other}`\n{USAGE}");
                 return ExitCode::from(2);
             }
         }
@@ -55,9 +62,15 @@ fn main() -> ExitCode {
         (false, false) => FULL,
     };
 
-    let rows = measure::run(&cases::all(), plan);
+    let mut cases = cases::all();
+    if let Some(name) = &only {
+        cases.retain(|case| case.kind == Kind::Floor || case.name == name);
+    }
+    let rows = measure::run(&cases, plan);
     report::print(&rows);
-    if cfg!(debug_assertions) {
+    if only.is_some() {
+        println!("\nNot written anywhere, since cases are missing.");
+    } else if cfg!(debug_assertions) {
         println!("\nA debug build: the times mean nothing and were not written anywhere.");
     } else {
         match report::write(&rows) {

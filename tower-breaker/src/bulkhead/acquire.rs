@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
     BulkheadPermit,
-    gate::{Entry, Gate},
+    gate::{Entry, Gate, Rejection},
     queue::Seat,
 };
 use crate::{Reason, Refused};
@@ -32,7 +32,7 @@ pin_project! {
 enum State {
     Admitted(BulkheadPermit),
     Queued(Waiter),
-    Refused(Refused),
+    Refused(Rejection),
     Done,
 }
 
@@ -45,19 +45,38 @@ impl Acquire {
                 seat: Some(seat),
                 since: Instant::now(),
             }),
-            Entry::Full => State::Refused(gate.refuse(gate.settings().reason_when_full())),
+            Entry::Full => State::Refused(gate.reject(gate.settings().reason_when_full())),
         };
         Self { state, limit: None }
     }
 
     // For a caller that can spare itself work when it is refused right away.
-    pub(super) fn unless_refused(self) -> Result<Self, Refused> {
+    pub(super) fn unless_refused(self) -> Result<Self, Rejection> {
         match self.state {
-            State::Refused(refused) => Err(refused),
+            State::Refused(rejection) => Err(rejection),
             state => Ok(Self {
                 state,
                 limit: self.limit,
             }),
+        }
+    }
+
+    pub(super) fn poll_permit(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<BulkheadPermit, Rejection>> {
+        let this = self.project();
+        if let State::Queued(waiter) = this.state {
+            let answer = ready!(waiter.poll(this.limit, cx));
+            *this.state = State::Done;
+            return Poll::Ready(answer);
+        }
+        match std::mem::replace(this.state, State::Done) {
+            State::Admitted(permit) => Poll::Ready(Ok(permit)),
+            State::Refused(rejection) => Poll::Ready(Err(rejection)),
+            State::Queued(_) | State::Done => {
+                panic!("`Acquire` was polled after it had given its answer")
+            }
         }
     }
 }
@@ -69,19 +88,7 @@ impl Future for Acquire {
     ///
     /// When polled again after it has given its answer.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        if let State::Queued(waiter) = this.state {
-            let answer = ready!(waiter.poll(this.limit, cx));
-            *this.state = State::Done;
-            return Poll::Ready(answer);
-        }
-        match std::mem::replace(this.state, State::Done) {
-            State::Admitted(permit) => Poll::Ready(Ok(permit)),
-            State::Refused(refused) => Poll::Ready(Err(refused)),
-            State::Queued(_) | State::Done => {
-                panic!("`Acquire` was polled after it had given its answer")
-            }
-        }
+        self.poll_permit(cx).map_err(Refused::from)
     }
 }
 
@@ -112,7 +119,7 @@ impl Waiter {
         &mut self,
         mut limit: Pin<&mut Option<Sleep>>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<BulkheadPermit, Refused>> {
+    ) -> Poll<Result<BulkheadPermit, Rejection>> {
         let Some(seat) = self.seat else {
             return Poll::Pending;
         };
@@ -134,7 +141,7 @@ impl Waiter {
         Poll::Ready(if granted {
             Ok(BulkheadPermit::new(Arc::clone(&self.gate)))
         } else {
-            Err(self.gate.refuse(Reason::WaitedTooLong))
+            Err(self.gate.reject(Reason::WaitedTooLong))
         })
     }
 }

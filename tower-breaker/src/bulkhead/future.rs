@@ -8,8 +8,8 @@ use std::{
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{Acquire, BulkheadPermit};
-use crate::{Refused, mode::ErrorMode};
+use super::{Acquire, BulkheadPermit, gate::Rejection};
+use crate::mode::ErrorMode;
 
 pin_project! {
     /// A call behind a bulkhead that refuses when it is full. Gives its permit back when it has finished or is dropped.
@@ -26,7 +26,7 @@ pin_project! {
     enum State<F> {
         // The order matters: the inner call lets go of all it holds before the permit admits another.
         Running { #[pin] call: F, permit: BulkheadPermit },
-        Refused { refused: Option<Refused> },
+        Refused { rejection: Option<Rejection> },
         Done,
     }
 }
@@ -41,10 +41,10 @@ impl<F, M> ResponseFuture<F, M> {
     }
 
     #[inline]
-    pub(super) fn refused(refused: Refused, mode: M) -> Self {
+    pub(super) fn refused(rejection: Rejection, mode: M) -> Self {
         Self {
             state: State::Refused {
-                refused: Some(refused),
+                rejection: Some(rejection),
             },
             mode,
         }
@@ -61,18 +61,18 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let result = match this.state.as_mut().project() {
+        match this.state.as_mut().project() {
             StateProj::Running { call, .. } => {
-                ready!(call.poll(cx)).map_err(|err| this.mode.inner(err))
+                let result = ready!(call.poll(cx)).map_err(|err| this.mode.inner(err));
+                this.state.set(State::Done);
+                Poll::Ready(result)
             }
-            StateProj::Refused { refused } => match refused.take() {
-                Some(refused) => this.mode.refused(refused),
+            StateProj::Refused { rejection } => match rejection.take() {
+                Some(rejection) => Poll::Ready(this.mode.refused(rejection.into())),
                 None => polled_after_completion(),
             },
             StateProj::Done => polled_after_completion(),
-        };
-        this.state.set(State::Done);
-        Poll::Ready(result)
+        }
     }
 }
 
@@ -157,7 +157,7 @@ where
             let next = match stage.as_mut().project() {
                 StageProj::Calling { call } => return call.poll(cx),
                 StageProj::Waiting { permit, parts } => {
-                    let permit = ready!(permit.poll(cx));
+                    let permit = ready!(permit.poll_permit(cx));
                     let Some(waited) = parts.take() else {
                         polled_after_completion()
                     };
@@ -166,8 +166,8 @@ where
                             parts: Some(waited),
                             permit: Some(permit),
                         },
-                        Err(refused) => Stage::Calling {
-                            call: ResponseFuture::refused(refused, waited.mode),
+                        Err(rejection) => Stage::Calling {
+                            call: ResponseFuture::refused(rejection, waited.mode),
                         },
                     }
                 }

@@ -3,8 +3,10 @@
 //! What the models in `model` rely on:
 //!
 //! * the number of waiters in the word changes only under the lock, and equals the length of the line there;
-//! * while somebody waits, every permit is out, because a permit that comes free goes straight to the first waiter;
-//! * so whoever releases a permit with one compare-and-swap has seen that nobody waits.
+//! * a newcomer takes a permit only when the word says that nobody waits, and joins the line only when it says that none is
+//!   free or somebody waits, both with a compare-and-swap on the word that says so;
+//! * so a permit that comes free while somebody waits stays free until the line is served, and whoever released it sees in
+//!   the same atomic operation that it has to serve.
 
 use std::{
     sync::{Arc, PoisonError},
@@ -69,6 +71,20 @@ pub(super) enum Entry {
     Admitted,
     Queued(Seat),
     Full,
+}
+
+/// A refusal on its way to the caller. It becomes a [`Refused`] where it arrives, because moving the larger type on its
+/// way costs as much as an atomic operation.
+pub(super) struct Rejection {
+    name: Arc<str>,
+    reason: Reason,
+}
+
+impl From<Rejection> for Refused {
+    #[inline]
+    fn from(Rejection { name, reason }: Rejection) -> Self {
+        Self::new(name, reason, None)
+    }
 }
 
 impl Gate {
@@ -169,44 +185,40 @@ impl Gate {
         }
     }
 
-    /// Gives a permit back: to the first waiter if there is one.
+    /// Gives a permit back, and passes it on if somebody waits.
     #[inline]
     pub(super) fn release(&self) {
-        let mut word = self.load();
-        while word.queued() == 0 {
-            match self.swap(word, word.leave()) {
-                Ok(()) => return,
-                Err(found) => word = found,
-            }
+        let before = Word::leave(&self.word);
+        if before.queued() > 0 {
+            self.serve();
         }
-        self.release_to_line();
     }
 
+    // One at a time, because a waker may run code that comes back here.
     #[cold]
-    fn release_to_line(&self) {
+    fn serve(&self) {
+        while let Some(granted) = self.grant_next() {
+            if let Some(waker) = granted {
+                waker.wake();
+            }
+        }
+    }
+
+    // `None` when there is nobody to serve or nothing to give.
+    fn grant_next(&self) -> Option<Option<Waker>> {
         let mut line = self.line();
         let mut word = self.load();
-        loop {
-            let queued = word.queued() > 0;
-            let next = if queued {
-                word.hand_over()
-            } else {
-                word.leave()
-            };
+        while word.queued() > 0 && word.in_flight() < self.settings.max_concurrent {
+            let next = word.quit_queue().enter();
             match self.swap(word, next) {
-                Ok(()) if queued => {
+                Ok(()) => {
                     line.carry_if_due(next);
-                    let waker = line.queue.grant_first();
-                    drop(line);
-                    if let Some(waker) = waker {
-                        waker.wake();
-                    }
-                    return;
+                    return Some(line.queue.grant_first());
                 }
-                Ok(()) => return,
                 Err(found) => word = found,
             }
         }
+        None
     }
 
     /// Asks whether the permit waited for has come, and if not, whom to wake when it does. `waited` is for the books.
@@ -261,14 +273,18 @@ impl Gate {
     }
 
     /// Counts a refusal and gives it a name.
-    pub(super) fn refuse(&self, reason: Reason) -> Refused {
+    #[inline]
+    pub(super) fn reject(&self, reason: Reason) -> Rejection {
         let counter = match reason {
             Reason::QueueFull => &self.refused_queue_full,
             Reason::WaitedTooLong => &self.refused_waited,
             _ => &self.refused_full,
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        Refused::new(Arc::clone(&self.settings.name), reason, None)
+        Rejection {
+            name: Arc::clone(&self.settings.name),
+            reason,
+        }
     }
 
     #[inline]

@@ -1,6 +1,9 @@
 use std::{fmt, sync::Arc};
 
-use super::{Acquire, BulkheadBuilder, BulkheadPermit, Snapshot, gate::Gate};
+use super::{
+    Acquire, BulkheadBuilder, BulkheadPermit, Snapshot,
+    gate::{Gate, Rejection},
+};
 use crate::{Reason, Refused};
 
 /// A named limit on how many calls run at once. A handle: cheap to clone, and every clone shares the same permits.
@@ -55,7 +58,7 @@ impl Bulkhead {
     /// [`Reason::BulkheadFull`] when as many calls run as may.
     pub fn try_acquire(&self) -> Result<BulkheadPermit, Refused> {
         self.try_enter()
-            .ok_or_else(|| self.refuse(Reason::BulkheadFull))
+            .ok_or_else(|| self.reject(Reason::BulkheadFull).into())
     }
 
     /// Takes a permit, waiting for one in the queue if there is room in it.
@@ -86,8 +89,8 @@ impl Bulkhead {
             .then(|| BulkheadPermit::new(Arc::clone(&self.gate)))
     }
 
-    pub(super) fn refuse(&self, reason: Reason) -> Refused {
-        self.gate.refuse(reason)
+    pub(super) fn reject(&self, reason: Reason) -> Rejection {
+        self.gate.reject(reason)
     }
 }
 

@@ -104,7 +104,7 @@ where
             return ResponseFuture::running(self.inner.call(request), permit, self.mode.clone());
         }
         ResponseFuture::refused(
-            self.bulkhead.refuse(Reason::BulkheadFull),
+            self.bulkhead.reject(Reason::BulkheadFull),
             self.mode.clone(),
         )
     }
@@ -143,8 +143,8 @@ where
             Ok(permit) => {
                 WaitingFuture::waiting(permit, self.inner.clone(), request, self.mode.clone())
             }
-            Err(refused) => {
-                WaitingFuture::calling(ResponseFuture::refused(refused, self.mode.clone()))
+            Err(rejection) => {
+                WaitingFuture::calling(ResponseFuture::refused(rejection, self.mode.clone()))
             }
         }
     }
