@@ -1,10 +1,10 @@
 use std::{fmt, str::FromStr};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A product's number: a positive integer that fits TOML's and SQL's signed 64 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "u64", try_from = "String")]
 pub struct ProductId(u64);
 
 /// A text or number is not a product id; the message says what is.
@@ -26,6 +26,21 @@ impl ProductId {
         } else {
             Some(Self(number))
         }
+    }
+}
+
+impl From<ProductId> for u64 {
+    fn from(id: ProductId) -> Self {
+        id.0
+    }
+}
+
+/// Ids are read out of paths.
+impl TryFrom<String> for ProductId {
+    type Error = ProductIdError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 
