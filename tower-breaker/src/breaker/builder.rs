@@ -34,7 +34,7 @@ pub struct FailureRate {
 }
 
 impl FailureRate {
-    /// Looks at the last `calls` calls, 1 to 1,000,000. Takes four bytes of memory for each.
+    /// Looks at the last `calls` calls, 1 to 100,000. Takes four bytes of memory for each.
     pub fn over_calls(calls: u32) -> Self {
         Self {
             calls,
