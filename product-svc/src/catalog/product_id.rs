@@ -1,10 +1,13 @@
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, Visitor},
+};
 
 /// A product's number: a positive integer that fits TOML's and SQL's signed 64 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "u64", try_from = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
 pub struct ProductId(u64);
 
 /// A text or number is not a product id; the message says what is.
@@ -29,21 +32,6 @@ impl ProductId {
     }
 }
 
-impl From<ProductId> for u64 {
-    fn from(id: ProductId) -> Self {
-        id.0
-    }
-}
-
-/// Ids are read out of paths.
-impl TryFrom<String> for ProductId {
-    type Error = ProductIdError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
 impl fmt::Display for ProductId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -60,6 +48,28 @@ impl FromStr for ProductId {
             return Err(ProductIdError);
         }
         text.parse().ok().and_then(Self::new).ok_or(ProductIdError)
+    }
+}
+
+/// Ids are read out of paths, where everything is text.
+impl<'de> Deserialize<'de> for ProductId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(IdVisitor)
+    }
+}
+
+/// Fails inside the visitor, where axum still knows which path parameter it reads.
+struct IdVisitor;
+
+impl Visitor<'_> for IdVisitor {
+    type Value = ProductId;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{ProductIdError}")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<ProductId, E> {
+        text.parse().map_err(E::custom)
     }
 }
 

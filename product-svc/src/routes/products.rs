@@ -51,12 +51,7 @@ async fn list(State(catalog): State<Catalog>, Query(page): Query<Page>) -> Respo
     (headers, Json(catalog.page(offset, limit))).into_response()
 }
 
-#[derive(Debug, Deserialize)]
-struct ById {
-    id: ProductId,
-}
-
-async fn one(State(catalog): State<Catalog>, Path(ById { id }): Path<ById>) -> Response {
+async fn one(State(catalog): State<Catalog>, Path(id): Path<ProductId>) -> Response {
     match catalog.get(id) {
         Some(product) => Json(product).into_response(),
         None => unknown(id).into_response(),

@@ -32,11 +32,6 @@ struct Recommendations {
 }
 
 #[derive(Debug, Deserialize)]
-struct ById {
-    product_id: ProductId,
-}
-
-#[derive(Debug, Deserialize)]
 struct Size {
     limit: Option<Bounded<1, MAX_RECOMMENDATIONS>>,
 }
@@ -49,7 +44,7 @@ struct Similar<'a> {
 
 async fn similar(
     State(state): State<Recommendations>,
-    Path(ById { product_id }): Path<ById>,
+    Path(product_id): Path<ProductId>,
     Query(size): Query<Size>,
 ) -> Response {
     let limit = size.limit.map_or(state.default_limit, Bounded::get);

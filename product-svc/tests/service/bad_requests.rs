@@ -230,7 +230,7 @@ async fn what_is_not_http_is_refused_and_the_service_lives_on() {
     for bytes in [
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 this was TLS\r\n\r\n"[..],
         b"GET /products/\x00\x01 HTTP/1.1\r\nhost: x\r\n\r\n",
-        b"GET products HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET products HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
         b"GET /products HTTP/9.9\r\nhost: x\r\n\r\n",
         b"POST /fail/on HTTP/1.1\r\nhost: x\r\ncontent-length: nonsense\r\n\r\n",
         endless_header.as_bytes(),

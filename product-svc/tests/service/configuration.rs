@@ -139,7 +139,7 @@ kind = "explode"
     }
     assert_eq!(
         stderr.matches("`catalog.product[").count(),
-        10,
+        11,
         "one line per mistake:\n{stderr}"
     );
 }
