@@ -235,7 +235,7 @@ impl CircuitBreakerBuilder {
             shared: Arc::new(Shared {
                 name: self.name,
                 machine: Machine::new(policy),
-                counters: Counters::default(),
+                counters: Counters::new(),
                 journal: Journal::new(self.listeners, origin),
                 clock: self.clock,
                 origin,
