@@ -35,9 +35,7 @@ pub(crate) async fn start(config: Config, context: Context) -> Result<Router, St
 }
 
 async fn products(settings: &ProductSettings, context: &Context) -> impl Products + use<> {
-    if let Some(breaker) = &settings.policy.breaker {
-        context.register_breaker(breaker);
-    }
+    context.register(&settings.policy);
 
     let client = ProductClient::new(HttpClient::new(
         settings.url.clone(),

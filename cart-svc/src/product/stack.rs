@@ -2,7 +2,7 @@
 
 use service_kit::resilience::Policy;
 use tower::{ServiceBuilder, timeout::TimeoutLayer};
-use tower_breaker::CircuitBreakerLayer;
+use tower_breaker::{BulkheadLayer, CircuitBreakerLayer};
 
 use super::{FallbackLayer, ProductCache, Products, verdict::verdict};
 
@@ -18,6 +18,7 @@ pub fn stack<C: Products>(
 ) -> impl Products + use<C> {
     ServiceBuilder::new()
         .option_layer(fallback.map(FallbackLayer::new))
+        .option_layer(policy.bulkhead.clone().map(BulkheadLayer::new))
         .option_layer(
             policy
                 .breaker

@@ -90,3 +90,6 @@ pub enum StoreError {
     #[error("the database failed: {0}")]
     Failed(String),
 }
+
+#[cfg(test)]
+mod tests;

@@ -142,7 +142,7 @@ pub(super) fn find_receipt(
     }))
 }
 
-fn read_cart(connection: &Connection, user: &UserId) -> rusqlite::Result<Cart> {
+pub(super) fn read_cart(connection: &Connection, user: &UserId) -> rusqlite::Result<Cart> {
     let lines = connection
         .prepare_cached(
             "SELECT product_id, name, price_cents, quantity, recorded_at_ms FROM cart_lines

@@ -75,6 +75,17 @@ pub enum OpenError {
         /// What SQLite says.
         source: rusqlite::Error,
     },
+    /// The file system cannot share memory between connections, as some network file systems cannot.
+    #[error(
+        "{} cannot have a write-ahead log, only {journal:?}; store.path must name a file on a local disk",
+        path.display()
+    )]
+    NoWriteAheadLog {
+        /// The file.
+        path: PathBuf,
+        /// The journal that SQLite chose instead.
+        journal: String,
+    },
     /// The operating system gave no thread.
     #[error("cannot start the store's {name} thread: {source}")]
     Thread {

@@ -35,9 +35,15 @@ impl SqliteStore {
         .map_err(sqlite)?;
         schema::migrate(&mut write, &settings.path)?;
         // Readers never wait for the writer, nor it for them.
-        write
-            .pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
+        let journal: String = write
+            .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
             .map_err(sqlite)?;
+        if journal != "wal" {
+            return Err(OpenError::NoWriteAheadLog {
+                path: settings.path.clone(),
+                journal,
+            });
+        }
         // NORMAL would acknowledge commits that a power cut can still take back.
         write
             .pragma_update(None, "synchronous", "FULL")

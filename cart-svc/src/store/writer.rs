@@ -127,37 +127,39 @@ impl Writer {
     }
 
     fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        let mut closing = Vec::new();
         while let Some(first) = inbox.blocking_recv() {
-            let mut batch = Vec::new();
-            let mut closing = None;
-            let mut next = Some(first);
-            while let Some(command) = next {
-                match command {
-                    Command::Add(item, reply) => batch.push((item, reply)),
-                    Command::Close(reply) => {
-                        // From here on submits are told that the store is closed; what is queued already is still done.
-                        inbox.close();
-                        closing = Some(reply);
-                    }
-                }
-                next = if batch.len() < self.max_batch {
-                    inbox.try_recv().ok()
-                } else {
-                    None
-                };
-            }
+            let batch = self.gather(first, &mut inbox, &mut closing);
             self.commit_batch(batch);
-
-            if let Some(reply) = closing {
-                while let Some(Command::Add(item, pending)) = inbox.blocking_recv() {
-                    self.commit_batch(vec![(item, pending)]);
-                }
-                self.finish();
-                let _ = reply.send(());
-                return;
-            }
         }
         self.finish();
+        for reply in closing {
+            let _ = reply.send(());
+        }
+    }
+
+    /// `first` and whatever else waits already, up to the limit.
+    fn gather(
+        &self,
+        first: Command,
+        inbox: &mut mpsc::Receiver<Command>,
+        closing: &mut Vec<oneshot::Sender<()>>,
+    ) -> Vec<(Box<AddItem>, Reply)> {
+        let mut batch = Vec::new();
+        let mut next = Some(first);
+        while let Some(command) = next {
+            match command {
+                Command::Add(item, reply) => batch.push((item, reply)),
+                Command::Close(reply) => {
+                    // Submits are turned away from here on; what waits in the queue is still done.
+                    inbox.close();
+                    closing.push(reply);
+                }
+            }
+            let room = batch.len() < self.max_batch;
+            next = if room { inbox.try_recv().ok() } else { None };
+        }
+        batch
     }
 
     /// Applies the batch in one transaction and, once that is on disk, answers each command.
@@ -376,4 +378,15 @@ fn purge(connection: &Connection, oldest: Timestamp) -> rusqlite::Result<()> {
         )?
         .execute(params![oldest.millis(), PURGE_LIMIT])?;
     Ok(())
+}
+
+#[cfg(test)]
+impl Writer {
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn stats(&self) -> &Stats {
+        &self.stats
+    }
 }
