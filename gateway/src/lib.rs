@@ -1,8 +1,41 @@
-//! gateway
+//! An API gateway, driven by configuration: a path leads to an upstream, and the calls to an upstream go through the guards
+//! that its configuration names.
+//!
+//! - [`config`]: what is written, and what it means
+//! - [`data`]: the way of a request to an upstream and back; [`data::stack`] is where its guards are put together
+//! - [`aggregate`]: answers made from several upstreams
+//! - [`control`]: what the gateway says about itself
+
+pub mod aggregate;
+pub mod config;
+pub mod control;
 pub mod data;
+
+mod app;
+
 use std::{ffi::OsString, process::ExitCode};
 
-/// Runs the service with these command-line arguments (the first is the program's name).
-pub fn main(_args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    ExitCode::FAILURE
+use service_kit::ServiceInfo;
+
+/// The configurations that are shipped, by file name. The first is built in.
+pub const CONFIGS: &[(&str, &str)] = &[
+    ("shop.toml", include_str!("../config/shop.toml")),
+    ("v1.toml", include_str!("../config/v1.toml")),
+    ("v2.toml", include_str!("../config/v2.toml")),
+];
+
+const INFO: ServiceInfo = ServiceInfo {
+    name: "gateway",
+    version: env!("CARGO_PKG_VERSION"),
+    about: "A config-driven API gateway: routes by path, guards every upstream, joins product and recommendations",
+    env_prefix: "GATEWAY",
+    env_aliases: &[],
+    default_config: include_str!("../config/shop.toml"),
+    after_help: "Shipped configurations (gateway/config): shop.toml, built in, routes the whole shop by path; v1.toml and \
+                 v2.toml serve GET /product-details/{id} without and with protection.",
+};
+
+/// Runs the gateway with these command-line arguments, of which the first is the program's name.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    service_kit::run(&INFO, args, config::read, app::start)
 }

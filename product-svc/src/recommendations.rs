@@ -155,7 +155,7 @@ mod tests {
     }
 
     fn recommender(products: impl IntoIterator<Item = Product>) -> Recommender {
-        Recommender::new(Catalog::new(products).unwrap())
+        Recommender::new(products.into_iter().collect())
     }
 
     fn similar(recommender: &Recommender, number: u64, limit: usize) -> Vec<ProductId> {

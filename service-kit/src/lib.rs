@@ -10,6 +10,7 @@ pub mod config;
 pub mod extract;
 pub mod faults;
 pub mod problem;
+pub mod registry;
 pub mod resilience;
 pub mod runtime;
 pub mod telemetry;

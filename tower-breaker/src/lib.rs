@@ -10,6 +10,7 @@ mod error;
 pub mod http;
 pub mod mode;
 mod refused;
+mod striped;
 mod sync;
 
 pub use crate::{

@@ -1,5 +1,7 @@
 //! The breaker in whole stacks: tower's `ServiceBuilder` with a time-out, and axum's `Router::layer`.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     convert::Infallible,
     sync::{

@@ -43,8 +43,8 @@ pub struct Seen<'a> {
     pub version: Version,
 }
 
-/// Prepares the request's headers for the upstream at `upstream`.
-pub fn to_upstream(headers: &mut HeaderMap, seen: Seen<'_>, upstream: &HeaderValue) {
+/// Prepares the request's headers for the upstream. `Host` is taken out: the client of the upstream puts its own name there.
+pub fn to_upstream(headers: &mut HeaderMap, seen: Seen<'_>) {
     remove_hop_by_hop(headers);
     remove_look_alikes(headers);
     if let Some(peer) = seen.peer {
@@ -56,10 +56,10 @@ pub fn to_upstream(headers: &mut HeaderMap, seen: Seen<'_>, upstream: &HeaderVal
     }
     append(headers, FORWARDED, &forwarded_element(seen));
     append(headers, VIA, via(seen.version));
-    headers.insert(HOST, upstream.clone());
+    headers.remove(HOST);
 }
 
-/// Prepares a response's headers for the client. `version` is the version the upstream answered in.
+/// Prepares a response's headers for the client. `version` is the one the upstream at `upstream` answered in.
 pub fn to_client(headers: &mut HeaderMap, version: Version, upstream: &HeaderValue) {
     remove_hop_by_hop(headers);
     append(headers, VIA, via(version));
@@ -207,11 +207,7 @@ mod tests {
             version: Version::HTTP_11,
         };
         let mut headers = map(fields);
-        to_upstream(
-            &mut headers,
-            seen,
-            &HeaderValue::from_static("127.0.0.1:8081"),
-        );
+        to_upstream(&mut headers, seen);
         headers
     }
 
@@ -222,7 +218,6 @@ mod tests {
             Some("192.0.2.7"),
         );
         let expected = map(&[
-            ("host", "127.0.0.1:8081"),
             ("accept", "*/*"),
             ("x-forwarded-for", "192.0.2.7"),
             ("x-forwarded-proto", "http"),
@@ -290,11 +285,10 @@ mod tests {
     #[test]
     fn connection_cannot_be_used_to_remove_what_the_gateway_adds() {
         let headers = sent(
-            &[("connection", "X-Forwarded-For, Host, Forwarded, via")],
+            &[("connection", "X-Forwarded-For, Forwarded, via")],
             Some("192.0.2.7"),
         );
         assert_eq!(headers["x-forwarded-for"], "192.0.2.7");
-        assert_eq!(headers["host"], "127.0.0.1:8081");
         assert_eq!(headers["via"], "1.1 gateway");
     }
 

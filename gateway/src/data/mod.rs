@@ -1,6 +1,10 @@
 //! The data plane: everything a proxied request passes through.
 
 pub mod admit;
+pub mod body;
 pub mod headers;
 pub mod path;
+pub mod proxy;
 pub mod route;
+pub mod stack;
+pub mod upstream;

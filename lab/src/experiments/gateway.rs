@@ -129,17 +129,18 @@ impl System {
             shipped::PRODUCT,
             "recommendations.toml",
         )
-        .hang_for(times.hang);
+        .set("faults.rule.0.delay", time(times.hang))
+        .set("faults.rule.0.delay_max", time(times.hang));
         let recommendations = recommendations.start(bench, NAME).await?;
         let gateway = |name, config| {
             Service::new(name, "gateway", shipped::GATEWAY, config)
                 .set("upstreams.product.url", url(&product))
                 .set("upstreams.recommendations.url", url(&recommendations))
         };
-        let v1 = gateway("gateway-v1", "v1.toml")
-            .set("upstreams.recommendations.timeout", time(times.hang));
+        let v1 =
+            gateway("v1", "v1.toml").set("upstreams.recommendations.timeout", time(times.hang));
         let v1 = v1.start(bench, NAME).await?;
-        let v2 = gateway("gateway-v2", "v2.toml")
+        let v2 = gateway("v2", "v2.toml")
             .set("upstreams.recommendations.timeout", time(times.v2_time_out))
             .set(
                 "upstreams.recommendations.breaker.open_for",
@@ -294,7 +295,6 @@ pub async fn run(bench: &Bench<'_>) -> Result<model::Experiment, LabError> {
         headline: headline(&results),
         timeline: results.timeline(),
         notes: notes(),
-        unfinished: results.measured.unfinished,
         breakers: vec![breaker],
     })
 }

@@ -387,7 +387,6 @@ pub async fn run(bench: &Bench<'_>) -> Result<model::Experiment, LabError> {
         headline: headline(&results),
         timeline: results.timeline(),
         notes: notes(),
-        unfinished: results.measured.unfinished,
         breakers: vec![breaker],
     })
 }

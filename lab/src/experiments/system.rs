@@ -20,9 +20,9 @@ pub type Shipped = &'static [(&'static str, &'static str)];
 pub mod shipped {
     use super::Shipped;
 
-    pub const PRODUCT: Shipped = &[];
+    pub const PRODUCT: Shipped = product_svc::CONFIGS;
     pub const CART: Shipped = &[];
-    pub const GATEWAY: Shipped = &[];
+    pub const GATEWAY: Shipped = gateway::CONFIGS;
 }
 
 /// A service with one of its shipped configurations and the few values the experiment has to change.
@@ -33,8 +33,6 @@ pub struct Service {
     pub shipped: Shipped,
     pub config: &'static str,
     pub set: Vec<(String, String)>,
-    /// Replaces how long the shipped fault rules delay; rules are an array, which no `--set` reaches into.
-    pub hang: Option<Duration>,
 }
 
 impl Service {
@@ -56,7 +54,6 @@ impl Service {
             shipped,
             config,
             set,
-            hang: None,
         }
     }
 
@@ -65,20 +62,12 @@ impl Service {
         self
     }
 
-    pub fn hang_for(mut self, hang: Duration) -> Self {
-        self.hang = Some(hang);
-        self
-    }
-
-    /// The configuration file's text for this run.
-    fn config_text(&self) -> Result<String, String> {
+    /// The shipped configuration's text.
+    fn config_text(&self) -> Result<&'static str, String> {
         let shipped = self.shipped.iter().find(|(file, _)| *file == self.config);
         let (_, text) =
             shipped.ok_or_else(|| format!("{} ships no {}", self.program, self.config))?;
-        match self.hang {
-            Some(hang) => with_hang(text, hang),
-            None => Ok((*text).to_owned()),
-        }
+        Ok(text)
     }
 
     /// Starts it as a process of its own: this executable once more.
@@ -91,7 +80,7 @@ impl Service {
         let program = std::env::current_exe().map_err(|error| control(error.to_string()))?;
         let config = bench
             .output
-            .write_config(&name, &self.config_text().map_err(control)?)?;
+            .write_config(&name, self.config_text().map_err(control)?)?;
         let mut args: Vec<OsString> = vec![
             "serve".into(),
             self.program.into(),
@@ -119,25 +108,6 @@ impl Service {
         ));
         Ok(running)
     }
-}
-
-/// The same configuration with every fault rule delaying exactly this long.
-fn with_hang(text: &str, hang: Duration) -> Result<String, String> {
-    let mut config: toml::Table = toml::from_str(text).map_err(|error| error.to_string())?;
-    let rules = config
-        .get_mut("faults")
-        .and_then(|faults| faults.get_mut("rule"))
-        .and_then(toml::Value::as_array_mut)
-        .ok_or("the configuration has no fault rule")?;
-    for rule in rules.iter_mut().filter_map(toml::Value::as_table_mut) {
-        for key in ["delay", "delay_max"] {
-            rule.insert(
-                key.to_owned(),
-                humantime::format_duration(hang).to_string().into(),
-            );
-        }
-    }
-    toml::to_string(&config).map_err(|error| error.to_string())
 }
 
 impl Bench<'_> {
@@ -250,27 +220,4 @@ struct LoggedTransition {
     at_unix_ms: f64,
     #[serde(default)]
     cause: Option<String>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hang_replaces_the_delay_of_every_rule_and_nothing_else() {
-        let text = "listen = \"127.0.0.1:1\"\n[faults]\nenabled = true\n[[faults.rule]]\nroutes = [\"/a\"]\nkind = \"hang\"\n\
-                    delay = \"30s\"\ndelay_max = \"40s\"\nstatus = 408\n";
-        let changed: toml::Table =
-            toml::from_str(&with_hang(text, Duration::from_secs(3)).unwrap()).unwrap();
-        let rule = &changed["faults"]["rule"][0];
-        assert_eq!(
-            (rule["delay"].as_str(), rule["delay_max"].as_str()),
-            (Some("3s"), Some("3s"))
-        );
-        assert_eq!(
-            (rule["status"].as_integer(), changed["listen"].as_str()),
-            (Some(408), Some("127.0.0.1:1"))
-        );
-        assert!(with_hang("listen = \"x\"", Duration::from_secs(3)).is_err());
-    }
 }

@@ -61,8 +61,6 @@ pub struct Measured {
     pub windows: Vec<(Duration, Duration)>,
     /// The start of the load by the wall clock, to place what services log.
     pub started_unix_ms: f64,
-    /// Requests whose answer had not come when the lab stopped waiting.
-    pub unfinished: usize,
 }
 
 impl Measured {
@@ -106,7 +104,6 @@ where
             observations: Vec::new(),
             windows: Vec::new(),
             started_unix_ms: unix_ms(SystemTime::now()),
-            unfinished: 0,
         },
         counted: endpoints.iter().map(|endpoint| endpoint.counted).collect(),
         progress,
@@ -147,18 +144,10 @@ where
     }
     stage.stop.cancel();
     progress.settling();
-    // Everyone is given the time to see the answer of a request that is under way.
-    let deadline = Instant::now() + user_time_out;
-    collector.measured.unfinished = loop {
-        match tokio::time::timeout_at(deadline, receive.recv()).await {
-            Ok(Some(sample)) => collector.collect(&sample),
-            Ok(None) => break 0,
-            Err(_) => {
-                while living.try_join_next().is_some() {}
-                break living.len();
-            }
-        }
-    };
+    // Everyone sees the end of a request that is under way; each ends by the users' time-out at the latest.
+    while let Some(sample) = receive.recv().await {
+        collector.collect(&sample);
+    }
     progress.done();
     Ok(collector.measured)
 }
@@ -215,4 +204,165 @@ impl Collector<'_> {
 pub fn unix_ms(at: SystemTime) -> f64 {
     at.duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0.0, |since| since.as_secs_f64() * 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::load::{Answer, Call, Outcome, Script};
+
+    /// Answers every request on every connection with 200 after `delay`.
+    async fn server(delay: Duration) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut request = [0; 4096];
+                    while stream.read(&mut request).await.is_ok_and(|n| n > 0) {
+                        tokio::time::sleep(delay).await;
+                        let _ = stream
+                            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+                            .await;
+                    }
+                });
+            }
+        });
+        at
+    }
+
+    struct Asks;
+
+    impl Script for Asks {
+        fn next(&mut self, _: &mut fastrand::Rng) -> Call {
+            Call {
+                endpoint: 0,
+                method: http::Method::GET,
+                path: "/".into(),
+                json: None,
+            }
+        }
+
+        fn judge(&mut self, _: &Call, answer: &Answer) -> Outcome {
+            if &answer.body[..] == b"ok" {
+                Outcome::Delivered
+            } else {
+                Outcome::Failed("not ok".into())
+            }
+        }
+
+        fn observe(&self, _: &Call, answer: &Answer) -> Option<String> {
+            Some(answer.status.as_str().to_owned())
+        }
+    }
+
+    const MOMENT: Duration = Duration::from_millis(100);
+
+    fn load(to: SocketAddr, user_time_out: Duration) -> Load {
+        let phase = |name, fault| Phase {
+            name,
+            label: name,
+            length: MOMENT * 2,
+            fault,
+        };
+        let user = |number: u32| User {
+            variant: 0,
+            to,
+            script: Box::new(Asks),
+            arrives: Duration::from_millis(u64::from(number)),
+            think: Duration::from_millis(1)..=Duration::from_millis(2),
+        };
+        Load {
+            variants: vec![Variant {
+                name: "only",
+                label: "only",
+                protected: true,
+            }],
+            endpoints: vec![Endpoint {
+                name: "/",
+                label: "/",
+                counted: true,
+            }],
+            phases: vec![phase("first", false), phase("second", true)],
+            users: (0..3).map(user).collect(),
+            seed: 1,
+            user_time_out,
+            bucket: MOMENT,
+        }
+    }
+
+    async fn run(load: Load) -> (Measured, Vec<Boundary>) {
+        let progress = Progress::new("test", &load.variants, MOMENT * 4, false);
+        let mut boundaries = Vec::new();
+        let measured = drive(load, &progress, async |boundary| {
+            boundaries.push(boundary);
+            Ok(())
+        });
+        let measured = measured.await.unwrap();
+        (measured, boundaries)
+    }
+
+    #[tokio::test]
+    async fn phases_follow_each_other_and_every_request_is_recorded_once() {
+        use Boundary::{Entered, Leaving};
+        let (measured, boundaries) =
+            run(load(server(Duration::ZERO).await, Duration::from_secs(30))).await;
+        assert_eq!(boundaries, [Entered(0), Leaving(0), Entered(1), Leaving(1)]);
+        assert!(measured.length(0) >= MOMENT * 2 && measured.length(1) >= MOMENT * 2);
+        assert!(measured.windows[1].0 >= measured.windows[0].1);
+        let figures = |phase| measured.recorder.figures(0, &[0], phase, MOMENT);
+        assert!(figures(0).requests > 0 && figures(1).requests > 0);
+        assert_eq!(figures(0).failures + figures(1).failures, 0);
+        let recorded = figures(0).requests + figures(1).requests;
+        assert_eq!(recorded, measured.traces.len() as u64);
+        assert_eq!(recorded, measured.observations.len() as u64);
+        let charted: u64 = measured
+            .timeline
+            .points(0, MOMENT * 1000)
+            .iter()
+            .map(|point| point.answered)
+            .sum();
+        assert_eq!(recorded, charted);
+    }
+
+    #[tokio::test]
+    async fn a_request_under_way_at_the_end_is_waited_for() {
+        let (measured, _) = run(load(server(MOMENT * 6).await, Duration::from_secs(30))).await;
+        let figures = measured.recorder.figures(0, &[0], 0, MOMENT);
+        assert_eq!(
+            (figures.requests, figures.failures),
+            (3, 0),
+            "one for each user"
+        );
+    }
+
+    #[tokio::test]
+    async fn users_that_give_up_count_as_failed_with_the_reason() {
+        let (measured, _) = run(load(server(Duration::from_secs(600)).await, MOMENT)).await;
+        let figures = measured.recorder.figures(0, &[0], 0, MOMENT);
+        assert!(figures.requests >= 3 && figures.failures == figures.requests);
+        assert_eq!(
+            figures.reasons.keys().collect::<Vec<_>>(),
+            ["no answer within 100ms"]
+        );
+    }
+
+    #[tokio::test]
+    async fn an_action_that_fails_ends_the_run() {
+        let load = load(server(Duration::ZERO).await, MOMENT);
+        let progress = Progress::new("test", &load.variants, MOMENT, false);
+        let result = drive(load, &progress, async |_| {
+            Err(LabError::Control {
+                what: "POST /fail/on".into(),
+                reason: "answered 404".into(),
+            })
+        });
+        let error = result.await.map(|_| ()).unwrap_err().to_string();
+        assert_eq!(error, "POST /fail/on failed: answered 404");
+    }
 }

@@ -19,10 +19,10 @@ const LEFT: f64 = 76.0;
 const RIGHT: f64 = 20.0;
 const PLOT_WIDTH: f64 = WIDTH - LEFT - RIGHT;
 
-const TITLE_HEIGHT: f64 = 62.0;
+const TITLE_HEIGHT: f64 = 84.0;
 const STRIP_HEIGHT: f64 = 18.0;
 const STRIP_GAP: f64 = 12.0;
-const PANEL_TITLE: f64 = 30.0;
+const PANEL_TITLE: f64 = 36.0;
 const FOOT: f64 = 42.0;
 
 /// What one panel shows of a point.
@@ -92,7 +92,7 @@ pub fn picture(experiment: &Experiment, in_page: bool) -> String {
 
     let top = TITLE_HEIGHT;
     let bottom = height - FOOT;
-    shade_failure(&mut svg, experiment, &x, top, bottom);
+    phases(&mut svg, experiment, &x, top, bottom);
     let mut y = top;
     for breaker in &experiment.breakers {
         let label = "breaker";
@@ -198,11 +198,22 @@ fn class(variant: usize) -> &'static str {
     }
 }
 
-fn shade_failure(svg: &mut Svg, experiment: &Experiment, x: &Axis, top: f64, bottom: f64) {
+/// The phases' names along the top, and the failure as a shade behind everything.
+fn phases(svg: &mut Svg, experiment: &Experiment, x: &Axis, top: f64, bottom: f64) {
     for phase in &experiment.phases {
         let (from, to) = (x.at(phase.start_s), x.at(phase.end_s));
         if phase.fault {
-            svg.rect("failure", from, top - 6.0, to - from, bottom - top + 6.0);
+            svg.rect("failure", from, top - 22.0, to - from, bottom - top + 22.0);
+        }
+        svg.line("boundary", from, top - 22.0, from, bottom);
+        if to - from > 7.0 * phase.label.len() as f64 {
+            svg.text(
+                "phase-name",
+                (from + to) / 2.0,
+                top - 9.0,
+                "middle",
+                phase.label,
+            );
         }
     }
 }

@@ -61,8 +61,6 @@ pub struct Experiment {
     pub timeline: Timeline,
     pub breakers: Vec<Breaker>,
     pub notes: Vec<String>,
-    /// Requests still unanswered when the lab stopped waiting.
-    pub unfinished: usize,
 }
 
 impl Experiment {

@@ -147,7 +147,6 @@ pub fn experiment() -> Experiment {
             }],
         }],
         notes: vec!["A note & more".into()],
-        unfinished: 0,
     }
 }
 

@@ -10,4 +10,4 @@ pub use built_in::built_in;
 pub use price::{Price, PriceError};
 pub use product::{MAX_CATEGORY_LENGTH, MAX_NAME_LENGTH, MAX_STOCK, Product};
 pub use product_id::{ProductId, ProductIdError};
-pub use store::{Catalog, DuplicateId};
+pub use store::Catalog;

@@ -54,7 +54,8 @@ impl Price {
         self.0
     }
 
-    const fn as_units(self) -> f64 {
+    /// The price as the decimal number that clients see.
+    pub const fn as_units(self) -> f64 {
         self.0 as f64 / 100.0
     }
 }

@@ -1,6 +1,9 @@
 use std::{fmt, str::FromStr};
 
-use serde::Serialize;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, Visitor},
+};
 
 /// A product's number: a positive integer that fits TOML's and SQL's signed 64 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -45,6 +48,28 @@ impl FromStr for ProductId {
             return Err(ProductIdError);
         }
         text.parse().ok().and_then(Self::new).ok_or(ProductIdError)
+    }
+}
+
+/// Ids are read out of paths, where everything is text.
+impl<'de> Deserialize<'de> for ProductId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(IdVisitor)
+    }
+}
+
+/// Fails inside the visitor, where axum still knows which path parameter it reads.
+struct IdVisitor;
+
+impl Visitor<'_> for IdVisitor {
+    type Value = ProductId;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{ProductIdError}")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<ProductId, E> {
+        text.parse().map_err(E::custom)
     }
 }
 

@@ -1,36 +1,28 @@
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Product, ProductId};
 
 /// Every product of this service, in the order of their ids, fixed for the life of the process.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Catalog {
     // Sorted by id: a lookup is a binary search, and a page is a slice.
     products: Arc<[Arc<Product>]>,
 }
 
-/// Two products of one catalog have the same id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("two products have the id {0}")]
-pub struct DuplicateId(pub ProductId);
+/// Of two products with the same id the later one counts.
+impl FromIterator<Product> for Catalog {
+    fn from_iter<I: IntoIterator<Item = Product>>(products: I) -> Self {
+        let by_id: BTreeMap<_, _> = products
+            .into_iter()
+            .map(|product| (product.id, Arc::new(product)))
+            .collect();
+        Self {
+            products: by_id.into_values().collect(),
+        }
+    }
+}
 
 impl Catalog {
-    /// A catalog of these products.
-    pub fn new(products: impl IntoIterator<Item = Product>) -> Result<Self, DuplicateId> {
-        let mut products: Vec<_> = products.into_iter().map(Arc::new).collect();
-        products.sort_by_key(|product| product.id);
-        for pair in products.windows(2) {
-            if let [first, second] = pair
-                && first.id == second.id
-            {
-                return Err(DuplicateId(first.id));
-            }
-        }
-        Ok(Self {
-            products: products.into(),
-        })
-    }
-
     /// The product with this id.
     pub fn get(&self, id: ProductId) -> Option<&Arc<Product>> {
         let position = self
@@ -76,7 +68,7 @@ mod tests {
 
     #[test]
     fn keeps_the_order_of_ids_whatever_the_input_order() {
-        let catalog = Catalog::new([3, 1, 2].map(product)).unwrap();
+        let catalog = Catalog::from_iter([3, 1, 2].map(product));
         assert_eq!(ids(catalog.products()), ["1", "2", "3"]);
         for id in [1, 2, 3] {
             let id = ProductId::new(id).unwrap();
@@ -86,14 +78,22 @@ mod tests {
     }
 
     #[test]
-    fn refuses_two_products_with_one_id() {
-        let error = Catalog::new([7, 1, 7].map(product)).unwrap_err();
-        assert_eq!(error, DuplicateId(ProductId::new(7).unwrap()));
+    fn the_later_of_two_products_with_one_id_counts() {
+        let renamed = Product {
+            name: "renamed".to_owned(),
+            ..product(7)
+        };
+        let catalog: Catalog = [product(7), product(1), renamed].into_iter().collect();
+        assert_eq!(ids(catalog.products()), ["1", "7"]);
+        assert_eq!(
+            catalog.get(ProductId::new(7).unwrap()).unwrap().name,
+            "renamed"
+        );
     }
 
     #[test]
     fn pages_cover_everything_once() {
-        let catalog = Catalog::new((1..=5).map(product)).unwrap();
+        let catalog = Catalog::from_iter((1..=5).map(product));
         assert_eq!(ids(catalog.page(0, 2)), ["1", "2"]);
         assert_eq!(ids(catalog.page(4, 2)), ["5"]);
         assert_eq!(ids(catalog.page(0, usize::MAX)), ["1", "2", "3", "4", "5"]);

@@ -45,6 +45,7 @@ async fn readyz(State(ops): State<Ops>) -> Response {
 }
 
 async fn metrics_text(State(ops): State<Ops>) -> Response {
+    ops.registry.refresh_metrics();
     (
         [(
             header::CONTENT_TYPE,

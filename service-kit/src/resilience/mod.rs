@@ -1,5 +1,6 @@
 //! Guards around calls to one upstream, built from its configuration.
 
+pub(crate) mod events;
 mod policy;
 
 pub use policy::Policy;

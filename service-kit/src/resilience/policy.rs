@@ -1,29 +1,142 @@
 //! The guards of one upstream.
 
+use super::events;
 use crate::config::Section;
 use std::time::Duration;
-use tower_breaker::CircuitBreaker;
+use tower_breaker::breaker::CircuitBreakerBuilder;
+use tower_breaker::{BuildError, Bulkhead, CircuitBreaker, FailureRate};
 
-/// The guards of one upstream, built and named after it.
+/// The guards of one upstream, built and named after it. What is absent from the configuration is `None`: no guard.
+///
+/// | key | meaning |
+/// |---|---|
+/// | `timeout` | bound for one call |
+/// | `[bulkhead]` `max_concurrent`, `max_queue`, `max_wait` | calls running, calls waiting, how long they wait |
+/// | `[breaker]` `consecutive_failures` | opens after so many failures in a row |
+/// | `[breaker]` `failure_rate = { window, threshold, minimum_calls }` | opens at such a share of the last `window` calls |
+/// | `[breaker]` `open_for`, `half_open_trials`, `success_threshold` | the way back |
+///
+/// The breaker logs and counts its transitions; register it (`Context::register`) to show its state as well.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Policy {
     /// Bound for one call.
     pub timeout: Option<Duration>,
+    /// The bulkhead.
+    pub bulkhead: Option<Bulkhead>,
     /// The circuit breaker.
     pub breaker: Option<CircuitBreaker>,
 }
 
+const LONGEST: Duration = Duration::from_secs(3600);
+
 impl Policy {
-    /// Reads the optional `timeout`, `[bulkhead]` and `[breaker]` of an upstream's table; the guards get its name.
+    /// Reads an upstream's table; the guards get the table's name.
     pub fn read(section: &mut Section<'_>) -> Self {
-        let timeout = section.opt_duration(
-            "timeout",
-            Duration::from_millis(1)..=Duration::from_secs(3600),
-        );
+        let name = section.name().to_owned();
+        Self::read_named(section, &name)
+    }
+
+    /// Like [`read`](Self::read), with a name of the caller's choice.
+    pub fn read_named(section: &mut Section<'_>, name: &str) -> Self {
+        Self::read_with(section, name, |_, builder| builder)
+    }
+
+    /// Like [`read_named`](Self::read_named); `more` may read further keys of the breaker's table into its builder.
+    pub fn read_with(
+        section: &mut Section<'_>,
+        name: &str,
+        more: impl FnOnce(&mut Section<'_>, CircuitBreakerBuilder) -> CircuitBreakerBuilder,
+    ) -> Self {
         Self {
-            timeout,
-            breaker: None,
+            timeout: section.opt_duration("timeout", Duration::from_millis(1)..=LONGEST),
+            bulkhead: section
+                .section("bulkhead")
+                .and_then(|mut section| bulkhead(&mut section, name)),
+            breaker: section
+                .section("breaker")
+                .and_then(|mut section| breaker(&mut section, name, more)),
+        }
+    }
+}
+
+fn bulkhead(section: &mut Section<'_>, name: &str) -> Option<Bulkhead> {
+    let mut builder = Bulkhead::builder(name);
+    if let Some(calls) = count(section, "max_concurrent") {
+        builder = builder.max_concurrent(calls as usize);
+    }
+    if let Some(calls) = count(section, "max_queue") {
+        builder = builder.max_queue(calls as usize);
+    }
+    if let Some(wait) = section.opt_duration("max_wait", Duration::ZERO..=LONGEST * 24) {
+        builder = builder.max_wait(wait);
+    }
+    builder
+        .build()
+        .map_err(|error| reject(section, &error))
+        .ok()
+}
+
+fn breaker(
+    section: &mut Section<'_>,
+    name: &str,
+    more: impl FnOnce(&mut Section<'_>, CircuitBreakerBuilder) -> CircuitBreakerBuilder,
+) -> Option<CircuitBreaker> {
+    let mut builder = CircuitBreaker::builder(name).listener(events::publish);
+    if let Some(failures) = count(section, "consecutive_failures") {
+        builder = builder.consecutive_failures(failures);
+    }
+    if let Some(mut rate) = section.section("failure_rate") {
+        builder = builder.failure_rate(failure_rate(&mut rate));
+    }
+    if let Some(wait) = section.opt_duration("open_for", Duration::ZERO..=Duration::MAX) {
+        builder = builder.open_for(wait);
+    }
+    if let Some(trials) = count(section, "half_open_trials") {
+        builder = builder.half_open_trials(trials);
+    }
+    if let Some(successes) = count(section, "success_threshold") {
+        builder = builder.success_threshold(successes);
+    }
+    builder = more(section, builder);
+    builder
+        .build()
+        .map_err(|error| reject(section, &error))
+        .ok()
+}
+
+fn failure_rate(section: &mut Section<'_>) -> FailureRate {
+    let window = section.integer("window", 100, 0..=i64::from(u32::MAX));
+    let mut rate = FailureRate::over_calls(u32::try_from(window).unwrap_or(u32::MAX));
+    if let Some(threshold) = section.opt_float("threshold", 0.0..=1.0) {
+        rate = rate.threshold(threshold);
+    }
+    if let Some(calls) = count(section, "minimum_calls") {
+        rate = rate.minimum_calls(calls);
+    }
+    rate
+}
+
+/// The builders know the exact limits and say so in their errors.
+fn count(section: &mut Section<'_>, key: &str) -> Option<u32> {
+    let value = section.opt_integer(key, 0..=i64::from(u32::MAX))?;
+    u32::try_from(value).ok()
+}
+
+/// A builder's complaints, on the keys they are about.
+fn reject(section: &mut Section<'_>, error: &BuildError) {
+    for problem in error.problems() {
+        match problem.option() {
+            "rules" => section.reject("consecutive_failures", problem.allowed()),
+            "failure_rate.over_calls" => section
+                .section_or_empty("failure_rate")
+                .reject("window", problem.allowed()),
+            option => match option.split_once('.') {
+                Some((table, key)) => section
+                    .section_or_empty(table)
+                    .reject(key, problem.allowed()),
+                None => section.reject(option, problem.allowed()),
+            },
         }
     }
 }

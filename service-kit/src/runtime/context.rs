@@ -2,11 +2,12 @@
 
 use super::{BreakerRegistry, Readiness};
 use crate::faults::FaultSwitch;
+use crate::resilience::Policy;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
-use tower_breaker::CircuitBreaker;
+use tower_breaker::{Bulkhead, CircuitBreaker};
 
 type Finish = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -44,6 +45,23 @@ impl Context {
     /// Shows a breaker on the ops listener (`/breakers`, `/metrics`).
     pub fn register_breaker(&self, breaker: &CircuitBreaker) {
         self.registry.register_breaker(breaker);
+    }
+
+    /// Shows a bulkhead on the ops listener.
+    pub fn register_bulkhead(&self, bulkhead: &Bulkhead) {
+        self.registry.register_bulkhead(bulkhead);
+    }
+
+    /// Shows all guards of an upstream on the ops listener.
+    pub fn register(&self, policy: &Policy) {
+        policy
+            .breaker
+            .iter()
+            .for_each(|breaker| self.register_breaker(breaker));
+        policy
+            .bulkhead
+            .iter()
+            .for_each(|bulkhead| self.register_bulkhead(bulkhead));
     }
 
     /// The registered guards.

@@ -8,13 +8,12 @@ mod error;
 mod launch;
 mod listen;
 mod readiness;
-mod registry;
 mod serve;
 mod signals;
 
+pub use crate::registry::BreakerRegistry;
 pub use common::CommonSettings;
 pub use context::Context;
 pub use error::{RunError, StartError};
 pub use launch::{Running, launch, run};
 pub use readiness::Readiness;
-pub use registry::BreakerRegistry;

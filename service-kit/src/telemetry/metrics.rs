@@ -32,6 +32,7 @@ pub(crate) fn install() -> PrometheusHandle {
 }
 
 fn describe() {
+    crate::registry::gauges::describe();
     ::metrics::describe_counter!(
         REQUESTS,
         "Requests answered, by method, route template and status class"

@@ -34,7 +34,7 @@ pub struct FailureRate {
 }
 
 impl FailureRate {
-    /// Looks at the last `calls` calls, 1 to 1,000,000. Takes four bytes of memory for each.
+    /// Looks at the last `calls` calls, 1 to 100,000. Takes four bytes of memory for each.
     pub fn over_calls(calls: u32) -> Self {
         Self {
             calls,
@@ -235,7 +235,7 @@ impl CircuitBreakerBuilder {
             shared: Arc::new(Shared {
                 name: self.name,
                 machine: Machine::new(policy),
-                counters: Counters::default(),
+                counters: Counters::new(),
                 journal: Journal::new(self.listeners, origin),
                 clock: self.clock,
                 origin,

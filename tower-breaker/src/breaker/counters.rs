@@ -1,54 +1,36 @@
 //! Exact totals.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::striped::Striped;
 
-/// How a call ended, for the totals.
+/// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(super) enum Count {
+    Admitted,
     Succeeded,
     Failed,
     Ignored,
     Abandoned,
+    Refused,
+    Stale,
+    TrialSucceeded,
+    TrialFailed,
 }
 
-#[derive(Default)]
-pub(super) struct Counters {
-    pub(super) admitted: Counter,
-    pub(super) succeeded: Counter,
-    pub(super) failed: Counter,
-    pub(super) ignored: Counter,
-    pub(super) abandoned: Counter,
-    pub(super) refused: Counter,
-    pub(super) stale: Counter,
-    pub(super) trials_succeeded: Counter,
-    pub(super) trials_failed: Counter,
-}
+const COUNTS: usize = Count::TrialFailed as usize + 1;
+
+pub(super) struct Counters(Striped<COUNTS>);
 
 impl Counters {
-    pub(super) fn ended(&self, ending: Ending) {
-        match ending {
-            Ending::Succeeded => self.succeeded.add(),
-            Ending::Failed => self.failed.add(),
-            Ending::Ignored => self.ignored.add(),
-            Ending::Abandoned => self.abandoned.add(),
-        }
-    }
-}
-
-pub(super) struct Counter(AtomicU64);
-
-impl Default for Counter {
-    fn default() -> Self {
-        Self(AtomicU64::new(0))
-    }
-}
-
-impl Counter {
-    pub(super) fn add(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn new() -> Self {
+        Self(Striped::new())
     }
 
-    pub(super) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    #[inline]
+    pub(super) fn add(&self, count: Count) {
+        self.0.add(count as usize);
+    }
+
+    pub(super) fn get(&self, count: Count) -> u64 {
+        self.0.sum(count as usize)
     }
 }

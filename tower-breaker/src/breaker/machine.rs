@@ -119,6 +119,28 @@ impl Machine {
         &self.policy
     }
 
+    /// Admits a call if the circuit is closed: the whole of [`admit`](Self::admit) on the fast path.
+    #[inline]
+    pub(super) fn admit_closed(&self) -> Option<Ticket> {
+        let word = self.load();
+        word.is_closed().then(|| Ticket {
+            generation: word.generation(),
+            trial: false,
+        })
+    }
+
+    /// Whether a success changes nothing: the whole of [`settle`](Self::settle) on the fast path.
+    #[inline]
+    pub(super) fn success_is_no_news(&self, ticket: Ticket) -> bool {
+        let untroubled = Phase::Closed {
+            held: false,
+            failures: 0,
+        };
+        self.window.is_none()
+            && !ticket.trial
+            && self.load() == Word::new(ticket.generation, untroubled)
+    }
+
     /// Admits a call, as a trial if the state asks for one and the caller `may_try`.
     pub(super) fn admit(
         &self,
@@ -206,8 +228,9 @@ impl Machine {
         }
     }
 
+    #[inline]
     pub(super) fn is_closed(&self) -> bool {
-        matches!(self.load().phase(), Phase::Closed { .. })
+        self.load().is_closed()
     }
 
     // The time, if the open wait is over by now.
@@ -451,6 +474,7 @@ impl Machine {
         state(self.load())
     }
 
+    #[inline]
     fn load(&self) -> Word {
         Word(self.word.load(Ordering::Acquire))
     }

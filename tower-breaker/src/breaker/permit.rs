@@ -14,6 +14,7 @@ pub(super) struct Admission {
 }
 
 impl Admission {
+    #[inline]
     pub(super) fn acquire(shared: &Arc<Shared>) -> Result<Self, Refused> {
         let entry = shared.admit()?;
         Ok(Self {
@@ -30,6 +31,7 @@ impl Admission {
         })
     }
 
+    #[inline]
     pub(super) fn settle(&mut self, outcome: Outcome) {
         if let Some(shared) = self.shared.take() {
             shared.settle(self.entry, outcome);

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::{
     clock::Clock,
-    counters::{Counters, Ending},
+    counters::{Count, Counters},
     journal::Journal,
     machine::{Change, Denied, Effect, Machine, Manual, Ticket},
     policy::{Abandoned, Recovery},
@@ -52,17 +52,24 @@ pub(super) enum Outcome {
 impl Shared {
     /// Nanoseconds since the circuit was built: enough for five centuries.
     pub(super) fn now(&self) -> u64 {
-        self.clock
-            .now()
-            .saturating_duration_since(self.origin)
-            .as_nanos() as u64
+        let since = self.clock.now().saturating_duration_since(self.origin);
+        since.as_secs() * 1_000_000_000 + u64::from(since.subsec_nanos())
     }
 
     fn may_try(&self) -> bool {
         self.recovery == Recovery::Lazy
     }
 
+    #[inline]
     pub(super) fn admit(&self) -> Result<Entry, Refused> {
+        match self.machine.admit_closed() {
+            Some(ticket) => Ok(self.enter(ticket)),
+            None => self.admit_slowly(),
+        }
+    }
+
+    #[cold]
+    fn admit_slowly(&self) -> Result<Entry, Refused> {
         self.admit_as(self.may_try())
             .map_err(|denied| self.refuse(denied.reason, denied.wait))
     }
@@ -77,43 +84,67 @@ impl Shared {
 
     fn admit_as(&self, may_try: bool) -> Result<Entry, Denied> {
         let (ticket, change) = self.machine.admit(may_try, || self.now())?;
-        self.counters.admitted.add();
+        let entry = self.enter(ticket);
+        self.announce(change);
+        Ok(entry)
+    }
+
+    #[inline]
+    fn enter(&self, ticket: Ticket) -> Entry {
+        self.counters.add(Count::Admitted);
         let admitted_at = match self.on_abandoned {
             Abandoned::FailureAfter(_) => self.now(),
             Abandoned::Ignore | Abandoned::Failure => 0,
         };
-        self.announce(change);
-        Ok(Entry {
+        Entry {
             ticket,
             admitted_at,
-        })
+        }
     }
 
     /// What an ordinary call would be refused with just now. Counts nothing.
+    #[inline]
     pub(super) fn denied(&self) -> Option<Denied> {
+        if self.machine.is_closed() {
+            return None;
+        }
+        self.denied_slowly()
+    }
+
+    #[cold]
+    fn denied_slowly(&self) -> Option<Denied> {
         self.machine.denied(self.may_try(), || self.now())
     }
 
     pub(super) fn refuse(&self, reason: Reason, wait: Option<u64>) -> Refused {
-        self.counters.refused.add();
+        self.counters.add(Count::Refused);
         Refused::new(self.name.clone(), reason, wait.map(Duration::from_nanos))
     }
 
+    #[inline]
     pub(super) fn settle(&self, entry: Entry, outcome: Outcome) {
+        if outcome == Outcome::Success && self.machine.success_is_no_news(entry.ticket) {
+            self.counters.add(Count::Succeeded);
+        } else {
+            self.settle_slowly(entry, outcome);
+        }
+    }
+
+    fn settle_slowly(&self, entry: Entry, outcome: Outcome) {
         let (ending, effect) = match outcome {
-            Outcome::Success => (Ending::Succeeded, Effect::Success),
-            Outcome::Failure => (Ending::Failed, Effect::Failure),
-            Outcome::Ignore => (Ending::Ignored, Effect::Nothing),
-            Outcome::Abandoned => (Ending::Abandoned, self.effect_of_abandoning(entry)),
+            Outcome::Success => (Count::Succeeded, Effect::Success),
+            Outcome::Failure => (Count::Failed, Effect::Failure),
+            Outcome::Ignore => (Count::Ignored, Effect::Nothing),
+            Outcome::Abandoned => (Count::Abandoned, self.effect_of_abandoning(entry)),
         };
         let settled = self.machine.settle(entry.ticket, effect, || self.now());
-        self.counters.ended(ending);
+        self.counters.add(ending);
         if settled.stale {
-            self.counters.stale.add();
+            self.counters.add(Count::Stale);
         } else if entry.ticket.trial {
             match effect {
-                Effect::Success => self.counters.trials_succeeded.add(),
-                Effect::Failure => self.counters.trials_failed.add(),
+                Effect::Success => self.counters.add(Count::TrialSucceeded),
+                Effect::Failure => self.counters.add(Count::TrialFailed),
                 Effect::Nothing => {}
             }
         }
@@ -140,15 +171,14 @@ impl Shared {
         self.announce(change);
     }
 
-    #[inline]
     fn announce(&self, change: Option<Change>) {
         if let Some(change) = change {
-            self.enter(change);
+            self.write_down(change);
         }
     }
 
     #[cold]
-    fn enter(&self, change: Change) {
+    fn write_down(&self, change: Change) {
         self.changed.notify_waiters();
         self.journal.enter(Transition {
             name: self.name.clone(),
@@ -208,15 +238,15 @@ impl Shared {
             open_remaining,
             trials_in_flight,
             trial_successes,
-            admitted: self.counters.admitted.get(),
-            succeeded: self.counters.succeeded.get(),
-            failed: self.counters.failed.get(),
-            ignored: self.counters.ignored.get(),
-            abandoned: self.counters.abandoned.get(),
-            refused: self.counters.refused.get(),
-            stale: self.counters.stale.get(),
-            trials_succeeded: self.counters.trials_succeeded.get(),
-            trials_failed: self.counters.trials_failed.get(),
+            admitted: self.counters.get(Count::Admitted),
+            succeeded: self.counters.get(Count::Succeeded),
+            failed: self.counters.get(Count::Failed),
+            ignored: self.counters.get(Count::Ignored),
+            abandoned: self.counters.get(Count::Abandoned),
+            refused: self.counters.get(Count::Refused),
+            stale: self.counters.get(Count::Stale),
+            trials_succeeded: self.counters.get(Count::TrialSucceeded),
+            trials_failed: self.counters.get(Count::TrialFailed),
             transitions: self.journal.total(),
             time_in_state: self
                 .journal

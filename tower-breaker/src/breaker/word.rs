@@ -53,6 +53,7 @@ pub(super) enum Phase {
 }
 
 impl Word {
+    #[inline]
     pub(super) fn new(generation: u32, phase: Phase) -> Self {
         let (tag, payload) = match phase {
             Phase::Closed { held, failures } => (CLOSED, flag(held, HELD) | failures),
@@ -68,8 +69,14 @@ impl Word {
         Self(tag << TAG_SHIFT | generation << GENERATION_SHIFT | u64::from(payload))
     }
 
+    #[inline]
     pub(super) fn generation(self) -> u32 {
         (self.0 >> GENERATION_SHIFT) as u32 & GENERATION_MASK
+    }
+
+    #[inline]
+    pub(super) fn is_closed(self) -> bool {
+        self.0 >> TAG_SHIFT == CLOSED
     }
 
     pub(super) fn phase(self) -> Phase {

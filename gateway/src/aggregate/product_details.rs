@@ -1,0 +1,140 @@
+//! `GET /product-details/{id}`: a product and what goes with it, from two upstreams asked at once.
+//!
+//! Nothing here says what happens when one of them is slow or fails: that is decided by the stacks the two calls go
+//! through, from configuration.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use service_kit::problem::{self, Problem};
+use std::time::SystemTime;
+use tower::{BoxError, ServiceExt};
+
+use super::client::{Lookup, ProductId, Query, Resource, UselessAnswer};
+
+/// The two sources of the page, each behind its stack.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// Products.
+    pub product: Query<Lookup<Product>>,
+    /// What goes with a product.
+    pub recommendations: Query<Recommendations>,
+}
+
+/// A product as its upstream describes it, passed on as it is: the gateway has no opinion on its members.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct Product(Box<RawValue>);
+
+impl Resource for Product {
+    fn path(id: ProductId) -> String {
+        format!("/products/{}", id.0)
+    }
+
+    fn makes_sense(&self) -> bool {
+        self.0.get().starts_with('{')
+    }
+}
+
+/// The answer of the recommendations upstream, of which the page takes the list.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Recommended {
+    recommendations: Vec<Box<RawValue>>,
+}
+
+impl Resource for Recommended {
+    fn path(id: ProductId) -> String {
+        format!("/recommendations/{}", id.0)
+    }
+}
+
+/// The page's part about recommendations.
+#[derive(Debug, Clone, Default)]
+pub struct Recommendations {
+    list: Vec<Box<RawValue>>,
+    degraded: bool,
+}
+
+impl Recommendations {
+    /// None, because nobody could be asked.
+    #[must_use]
+    pub fn unavailable() -> Self {
+        Self {
+            list: Vec::new(),
+            degraded: true,
+        }
+    }
+}
+
+impl From<Lookup<Recommended>> for Recommendations {
+    fn from(lookup: Lookup<Recommended>) -> Self {
+        match lookup {
+            Lookup::Found(answer) => Self {
+                list: answer.recommendations,
+                degraded: false,
+            },
+            // An upstream that knows nothing about a product has answered the question.
+            Lookup::Missing => Self::default(),
+        }
+    }
+}
+
+/// The page.
+#[derive(Debug, Serialize)]
+pub struct ProductDetails {
+    product: Product,
+    recommendations: Vec<Box<RawValue>>,
+    degraded_mode: bool,
+    timestamp: String,
+}
+
+/// Answers `GET /product-details/{id}`.
+///
+/// # Errors
+/// The problem to answer with.
+pub async fn show(
+    State(sources): State<Sources>,
+    Path(id): Path<String>,
+) -> Result<Json<ProductDetails>, Problem> {
+    let id = parse_id(&id)?;
+    let product = async {
+        match sources.product.oneshot(id).await.map_err(problem)? {
+            Lookup::Found(product) => Ok(product),
+            Lookup::Missing => Err(Problem::not_found(format!(
+                "There is no product with id {}",
+                id.0
+            ))),
+        }
+    };
+    let recommendations = async { sources.recommendations.oneshot(id).await.map_err(problem) };
+    let (product, recommendations) = tokio::try_join!(product, recommendations)?;
+    Ok(Json(ProductDetails {
+        product,
+        recommendations: recommendations.list,
+        degraded_mode: recommendations.degraded,
+        timestamp: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+    }))
+}
+
+fn parse_id(text: &str) -> Result<ProductId, Problem> {
+    let number = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().ok())
+        .flatten();
+    number.map(ProductId).ok_or_else(|| {
+        Problem::bad_request(
+            "A product id is a whole number, written in digits, of at most 18446744073709551615",
+        )
+    })
+}
+
+fn problem(error: BoxError) -> Problem {
+    match error.downcast_ref::<UselessAnswer>() {
+        Some(answer) => answer.problem(),
+        None => problem::from_stack_error(&error),
+    }
+}

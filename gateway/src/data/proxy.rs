@@ -1,0 +1,178 @@
+//! The way of a request through the gateway: let in, routed, sent on, and its answer sent back.
+
+use std::{
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes, HttpBody},
+    extract::{ConnectInfo, Request, State},
+    http::{Method, StatusCode, Uri, Version, request::Parts, uri::Authority},
+    response::{IntoResponse, Response},
+};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use service_kit::problem::{self, Problem};
+use tower::{BoxError, ServiceExt};
+
+use super::{
+    admit::{Refusal, admit},
+    body::{RequestBodyError, marked},
+    headers::{self, Seen},
+    route::RouteTable,
+    upstream::{Proxied, Upstream},
+};
+use crate::config::Target;
+
+/// Everything a request needs to find its way.
+#[derive(Debug)]
+pub struct DataPlane {
+    /// Which path goes where.
+    pub routes: RouteTable<Target>,
+    /// Every upstream, at the place its id says.
+    pub upstreams: Vec<Upstream>,
+    /// Each upstream's stack, in the same order.
+    pub stacks: Vec<Proxied>,
+    /// What the gateway answers itself.
+    pub own: Router,
+}
+
+/// Answers one request.
+pub async fn serve(State(plane): State<Arc<DataPlane>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let (target, host) = match admit(&parts) {
+        Ok(admitted) => (
+            plane.routes.find(&admitted.path).map(|(_, target)| *target),
+            admitted.host,
+        ),
+        Err(refusal) => return refused(&refusal).into_response(),
+    };
+    match target {
+        None => Problem::unknown_path().into_response(),
+        Some(Target::Own) => {
+            let own = plane.own.clone();
+            own.oneshot(Request::from_parts(parts, body))
+                .await
+                .into_response()
+        }
+        Some(Target::Upstream(id)) => {
+            let place = id.index();
+            let (Some(upstream), Some(stack)) =
+                (plane.upstreams.get(place), plane.stacks.get(place))
+            else {
+                return Problem::internal().into_response();
+            };
+            match send(upstream, stack.clone(), parts, body, host.as_ref()).await {
+                Ok(response) => response,
+                Err(problem) => problem.into_response(),
+            }
+        }
+    }
+}
+
+fn refused(refusal: &Refusal) -> Problem {
+    Problem::of(refusal.status()).detail(refusal.to_string())
+}
+
+async fn send(
+    upstream: &Upstream,
+    stack: Proxied,
+    mut parts: Parts,
+    body: Body,
+    host: Option<&Authority>,
+) -> Result<Response, Problem> {
+    let seen = Seen {
+        peer: parts
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map(|peer| peer.0.ip().to_canonical()),
+        host,
+        version: parts.version,
+    };
+    headers::to_upstream(&mut parts.headers, seen);
+    parts.uri = origin_form(parts.uri);
+    parts.version = Version::HTTP_11;
+    let method = parts.method.clone();
+    let response = stack
+        .oneshot(Request::from_parts(parts, marked(body)))
+        .await
+        .map_err(|error| failed(upstream, &error))?;
+    answer(upstream, &method, response)
+}
+
+/// The path and query of a request target, as they were written.
+fn origin_form(uri: Uri) -> Uri {
+    uri.path_and_query()
+        .cloned()
+        .map(Uri::from)
+        .unwrap_or_default()
+}
+
+fn answer(
+    upstream: &Upstream,
+    method: &Method,
+    response: Response<Incoming>,
+) -> Result<Response, Problem> {
+    // No upgrade was asked for, so an upstream that switches protocols is confused, and its connection of no further use.
+    if response.status().is_informational() {
+        tracing::warn!(
+            upstream = upstream.name(),
+            status = response.status().as_u16(),
+            "unasked informational response"
+        );
+        return Err(Problem::bad_gateway(
+            "The service behind this path sent an answer that makes no sense",
+        ));
+    }
+    let (mut parts, body) = response.into_parts();
+    headers::to_client(&mut parts.headers, parts.version, upstream.authority());
+    parts.version = Version::HTTP_11;
+    let has_no_body = *method == Method::HEAD || parts.status == StatusCode::NOT_MODIFIED;
+    let body = if has_no_body {
+        Body::new(UnknownLength(body))
+    } else {
+        Body::new(body)
+    };
+    Ok(Response::from_parts(parts, body))
+}
+
+fn failed(upstream: &Upstream, error: &BoxError) -> Problem {
+    let problem = if RequestBodyError::caused(error) {
+        match problem::from_stack_error(error) {
+            too_large if too_large.status() == StatusCode::PAYLOAD_TOO_LARGE => too_large,
+            _ => Problem::bad_request("The request body broke off"),
+        }
+    } else {
+        problem::from_stack_error(error)
+    };
+    tracing::debug!(upstream = upstream.name(), %error, status = problem.status().as_u16(), "proxied request failed");
+    problem
+}
+
+/// The body of a response that has none, but whose head may speak of one: without this, its length of zero would be
+/// announced as the length of what the head describes.
+struct UnknownLength(Incoming);
+
+impl HttpBody for UnknownLength {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut self.0).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        false
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}

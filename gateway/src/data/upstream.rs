@@ -1,0 +1,113 @@
+//! A service behind the gateway, ready to be called.
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, Request, Response},
+};
+use hyper::body::Incoming;
+use service_kit::{
+    client::{ClientSettings, HttpClient},
+    resilience::Policy,
+    runtime::Context,
+};
+use tower::{BoxError, ServiceExt, util::BoxCloneSyncService};
+use tower_breaker::classify::{Classify, ClassifyCall, HttpStatus, Verdict};
+
+use super::{body::RequestBodyError, stack::stack};
+use crate::{
+    aggregate::{
+        client::{Lookup, Query, Resource, ResourceClient, WholeAnswer},
+        fallback::FallbackLayer,
+    },
+    config::raw,
+};
+
+/// A proxied call through the whole stack.
+pub type Proxied = BoxCloneSyncService<Request<Body>, Response<Incoming>, BoxError>;
+
+/// An upstream. However it is called, proxied or asked for a resource, the calls share its connections and its guards.
+#[derive(Debug)]
+pub struct Upstream {
+    name: String,
+    authority: HeaderValue,
+    http: HttpClient,
+    policy: Policy,
+}
+
+impl Upstream {
+    /// Connects to nothing yet: the first call does.
+    #[must_use]
+    pub fn new(config: raw::Upstream) -> Self {
+        let mut settings = ClientSettings::default();
+        settings.connect_timeout = config.connect_timeout;
+        let authority = config.url.authority().map(|authority| authority.as_str());
+        Self {
+            // The configuration lets in no address without a plain authority.
+            authority: authority
+                .and_then(|authority| HeaderValue::from_str(authority).ok())
+                .unwrap_or(HeaderValue::from_static("")),
+            name: config.name,
+            http: HttpClient::new(config.url, settings),
+            policy: config.policy,
+        }
+    }
+
+    /// The name it is configured by.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its address, for recognising it where it must not be shown.
+    #[must_use]
+    pub fn authority(&self) -> &HeaderValue {
+        &self.authority
+    }
+
+    /// Shows its guards on the ops listener and in `/circuit-status`.
+    pub fn register(&self, context: &Context) {
+        if let Some(breaker) = &self.policy.breaker {
+            context.register_breaker(breaker);
+        }
+    }
+
+    /// Its stack for proxied requests.
+    #[must_use]
+    pub fn proxied(&self) -> Proxied {
+        stack(&self.policy, self.http.clone(), ResponseHead, None)
+    }
+
+    /// Its stack for a resource, whose answer becomes a `Res`: the upstream's, or that of the fallback.
+    #[must_use]
+    pub fn resource<T, Res>(&self, fallback: Option<FallbackLayer<Res>>) -> Query<Res>
+    where
+        T: Resource,
+        Res: From<Lookup<T>> + Send + 'static,
+    {
+        let convert: fn(Lookup<T>) -> Res = Res::from;
+        let client = ResourceClient::<_, T>::new(self.http.clone()).map_response(convert);
+        stack(&self.policy, client, WholeAnswer, fallback)
+    }
+}
+
+/// Judges proxied calls by the head of the response; a call that failed because of the client's own request body says
+/// nothing.
+#[derive(Debug, Clone, Copy, Default)]
+struct ResponseHead;
+
+impl<Req, B> Classify<Req, Response<B>, BoxError> for ResponseHead {
+    type Call = Self;
+
+    fn begin(&self, _: &Req) -> Self {
+        *self
+    }
+}
+
+impl<B> ClassifyCall<Response<B>, BoxError> for ResponseHead {
+    fn verdict(self, result: Result<&Response<B>, &BoxError>) -> Verdict {
+        match result {
+            Err(error) if RequestBodyError::caused(error) => Verdict::Ignore,
+            result => HttpStatus.verdict(result),
+        }
+    }
+}

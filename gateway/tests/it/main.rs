@@ -1,0 +1,16 @@
+//! The gateway as its users meet it: a process with a configuration, between real clients and real servers.
+
+mod support {
+    pub mod client;
+    pub mod config;
+    pub mod gateway;
+    pub mod poll;
+    pub mod upstream;
+}
+
+mod bad_input;
+mod cancel;
+mod check;
+mod drain;
+mod product_details;
+mod proxy;

@@ -1,0 +1,147 @@
+//! Exact counters that cost next to nothing to add to: each thread has a stripe of its own, so that adding needs neither a
+//! read-modify-write nor another thread's cache line. Reading sums the stripes.
+//!
+//! A thread gets a number for as long as it lives, the smallest that is free; the number is its stripe. Giving a number back
+//! and taking it happen under one lock, so that the next owner sees what the last one wrote. Threads with a number beyond
+//! the stripes share one, where adding is a read-modify-write.
+
+use std::{num::NonZero, thread};
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// `N` counters, named by their index. No more than 16, so that a stripe keeps to its own cache lines.
+pub(crate) struct Striped<const N: usize> {
+    own: Box<[Stripe<N>]>,
+    shared: Stripe<N>,
+}
+
+// Two lines, because the hardware fetches them in pairs.
+#[repr(align(128))]
+struct Stripe<const N: usize>([AtomicU64; N]);
+
+impl<const N: usize> Stripe<N> {
+    fn new() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
+impl<const N: usize> Striped<N> {
+    pub(crate) fn new() -> Self {
+        // Room for a runtime's workers and as many threads beside them.
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let stripes = (2 * threads).clamp(4, 64);
+        Self {
+            own: (0..stripes).map(|_| Stripe::new()).collect(),
+            shared: Stripe::new(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn add(&self, counter: usize) {
+        match self.own.get(number::of_this_thread()) {
+            Some(Stripe(counters)) => {
+                // Nobody else writes here.
+                let count = counters[counter].load(Ordering::Relaxed);
+                counters[counter].store(count.wrapping_add(1), Ordering::Relaxed);
+            }
+            None => {
+                self.shared.0[counter].fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    pub(crate) fn sum(&self, counter: usize) -> u64 {
+        self.own
+            .iter()
+            .chain([&self.shared])
+            .map(|Stripe(counters)| counters[counter].load(Ordering::Relaxed))
+            .fold(0, u64::wrapping_add)
+    }
+}
+
+#[cfg(not(breaker_loom))]
+mod number {
+    use std::{
+        cmp::Reverse,
+        collections::BinaryHeap,
+        sync::{Mutex, MutexGuard, PoisonError},
+    };
+
+    thread_local! {
+        static NUMBER: Number = Number::take();
+    }
+
+    struct Number(usize);
+
+    struct Free {
+        returned: BinaryHeap<Reverse<usize>>,
+        next: usize,
+    }
+
+    static FREE: Mutex<Free> = Mutex::new(Free {
+        returned: BinaryHeap::new(),
+        next: 0,
+    });
+
+    fn free() -> MutexGuard<'static, Free> {
+        FREE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    impl Number {
+        fn take() -> Self {
+            let mut free = free();
+            if let Some(Reverse(number)) = free.returned.pop() {
+                return Self(number);
+            }
+            let number = free.next;
+            free.next += 1;
+            Self(number)
+        }
+    }
+
+    impl Drop for Number {
+        fn drop(&mut self) {
+            free().returned.push(Reverse(self.0));
+        }
+    }
+
+    #[inline]
+    pub(super) fn of_this_thread() -> usize {
+        // A thread that is ending may have given its number back already.
+        NUMBER.try_with(|number| number.0).unwrap_or(usize::MAX)
+    }
+}
+
+#[cfg(breaker_loom)]
+mod number {
+    // Loom runs its threads on one thread of the system.
+    pub(super) fn of_this_thread() -> usize {
+        usize::MAX
+    }
+}
+
+#[cfg(all(test, not(breaker_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_are_exact_over_more_threads_than_stripes_and_over_threads_that_follow_each_other() {
+        let counters = Striped::<2>::new();
+        for _ in 0..3 {
+            thread::scope(|scope| {
+                for _ in 0..counters.own.len() + 8 {
+                    scope.spawn(|| {
+                        for call in 0..1_000 {
+                            counters.add(usize::from(call % 4 == 0));
+                        }
+                    });
+                }
+            });
+        }
+        let threads = 3 * (counters.own.len() as u64 + 8);
+        assert_eq!(
+            (counters.sum(0), counters.sum(1)),
+            (threads * 750, threads * 250)
+        );
+    }
+}
