@@ -1,6 +1,6 @@
 //! Who may pass: the shared state behind every handle, permit and waiter of one bulkhead. Knows no time and no tower.
 //!
-//! What the models in `model` rely on:
+//! What it relies on; `loom_tests` checks it:
 //!
 //! * the number of waiters in the word changes only under the lock, and equals the length of the line there;
 //! * a newcomer takes a permit only when the word says that nobody waits, and joins the line only when it says that none is
@@ -332,6 +332,70 @@ impl Line {
     fn carry_if_due(&mut self, word: Word) {
         if word.admitted().is_multiple_of(CARRY_EVERY) {
             self.carry(word);
+        }
+    }
+}
+
+#[cfg(all(test, not(breaker_loom)))]
+mod tests {
+    use super::*;
+
+    // As if so many calls had been admitted, and the count carried over then.
+    fn gate_after(admitted: u64) -> Gate {
+        let settings = Settings {
+            name: "test".into(),
+            max_concurrent: 1,
+            max_queue: 1,
+            max_wait: None,
+        };
+        let gate = Gate::new(settings);
+        gate.word
+            .store(Word::with_admitted(admitted as u32).0, Ordering::Relaxed);
+        gate.line().admitted = admitted;
+        gate
+    }
+
+    fn admit_directly(gate: &Gate) {
+        assert!(gate.try_enter());
+        gate.release();
+    }
+
+    // Admits two: one that finds the permit free, and one that waits for it.
+    fn admit_through_the_queue(gate: &Gate) {
+        assert!(gate.try_enter());
+        let Entry::Queued(seat) = gate.enter_or_queue() else {
+            panic!("not queued");
+        };
+        gate.release();
+        assert!(gate.pick_up(seat, Waker::noop(), Duration::ZERO));
+        gate.release();
+    }
+
+    #[test]
+    fn admissions_are_counted_beyond_32_bits() {
+        for start in [u64::from(u32::MAX) - 2, (1 << 40) - 3] {
+            let gate = gate_after(start);
+            admit_directly(&gate);
+            admit_through_the_queue(&gate);
+            admit_directly(&gate);
+            admit_through_the_queue(&gate);
+            assert_eq!(gate.snapshot().admitted, start + 6);
+        }
+    }
+
+    #[test]
+    fn the_count_is_carried_over_even_if_nobody_ever_looks() {
+        for quarter in 1..=4 {
+            let boundary = quarter * u64::from(CARRY_EVERY);
+            let gate = gate_after(boundary - 2);
+            admit_directly(&gate);
+            assert_eq!(gate.line().admitted, boundary - 2, "too early");
+            admit_directly(&gate);
+            assert_eq!(gate.line().admitted, boundary);
+
+            let gate = gate_after(boundary - 2);
+            admit_through_the_queue(&gate);
+            assert_eq!(gate.line().admitted, boundary);
         }
     }
 }

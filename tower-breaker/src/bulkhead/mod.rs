@@ -61,6 +61,8 @@ mod future;
 mod gate;
 mod handle;
 mod layer;
+#[cfg(all(test, breaker_loom))]
+mod loom_tests;
 mod permit;
 mod queue;
 mod service;
