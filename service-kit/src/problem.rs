@@ -4,6 +4,7 @@
 //! what the client can do about it and nothing about the inside: no addresses, no stack, no error chain.
 
 use crate::BoxError;
+use crate::layers::BodyTooLarge;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value};
@@ -216,8 +217,8 @@ pub fn from_stack_error(error: &BoxError) -> Problem {
                 "A service this request depends on did not answer in time",
             );
         }
-        if cause.is::<http_body_util::LengthLimitError>() {
-            return Problem::content_too_large(None);
+        if let Some(too_large) = cause.downcast_ref::<BodyTooLarge>() {
+            return Problem::content_too_large(Some(too_large.limit));
         }
     }
     Problem::bad_gateway(

@@ -1,5 +1,6 @@
 //! `application/json` bodies, in and out.
 
+use crate::layers::BodyTooLarge;
 use crate::problem::{self, Problem};
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
@@ -77,12 +78,9 @@ fn wrong_content_type(headers: &HeaderMap) -> Problem {
 }
 
 fn unreadable(error: &axum::Error) -> Problem {
-    let too_large =
-        problem::chain(error).any(|cause| cause.is::<http_body_util::LengthLimitError>());
-    if too_large {
-        Problem::content_too_large(None)
-    } else {
-        Problem::bad_request("The request body broke off before its end")
+    match problem::chain(error).find_map(|cause| cause.downcast_ref::<BodyTooLarge>()) {
+        Some(too_large) => Problem::content_too_large(Some(too_large.limit)),
+        None => Problem::bad_request("The request body broke off before its end"),
     }
 }
 
