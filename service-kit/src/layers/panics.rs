@@ -79,11 +79,11 @@ where
 /// Sends panics to the log, with their place, instead of as raw text to stderr.
 pub(crate) fn log_panics() {
     std::panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
-        let message = panic.payload_as_str().unwrap_or("no message");
+        let what = panic.payload_as_str().unwrap_or("no message");
         let location = panic
             .location()
             .map(ToString::to_string)
             .unwrap_or_default();
-        tracing::error!(message, location, "panicked");
+        tracing::error!(panic = what, location, "panicked");
     }));
 }

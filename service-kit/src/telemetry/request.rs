@@ -158,7 +158,7 @@ impl Drop for Note {
             .map_or("(unknown path)", MatchedPath::as_str);
         let (method, trace_id) = (self.method.as_str(), &self.trace);
         let status = self.status.map_or(0, |status| status.as_u16());
-        let latency_ms = elapsed.as_secs_f64() * 1_000.0;
+        let latency_ms = elapsed.as_micros() as f64 / 1_000.0;
         let outcome = if self.status.is_some() {
             "answered"
         } else {
