@@ -34,7 +34,7 @@ use crate::{
 pub async fn start(config: Config, context: Context) -> Result<Router, StartError> {
     let upstreams: Vec<Upstream> = config.upstreams.into_iter().map(Upstream::new).collect();
     for upstream in &upstreams {
-        upstream.register(&context);
+        upstream.attach(&context);
     }
     let own = own_routes(&context, config.product_details, &upstreams);
     let plane = DataPlane {

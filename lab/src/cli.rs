@@ -15,11 +15,11 @@ use crate::experiments::Mode;
 #[derive(Debug, Parser)]
 #[command(name = "lab", version, after_help = AFTER_HELP)]
 pub struct Cli {
-    /// Short phases: both experiments in about two minutes (this is the default)
+    /// Short phases: both experiments in less than two minutes (this is the default)
     #[arg(long, conflicts_with_all = ["full", "smoke"])]
     pub quick: bool,
 
-    /// The published durations and user counts: about ten minutes
+    /// The published durations and user counts: both experiments in about nine minutes
     #[arg(long, conflicts_with = "smoke")]
     pub full: bool,
 
@@ -60,11 +60,20 @@ Examples:
   lab --full --out /tmp/lab    as long as the published runs, reports in /tmp/lab
   lab --json > report.json     for another program
 
-Files written: report.html (open it in a browser; it needs no network), report.json, one NAME.svg an experiment,
-and logs/ with what each service wrote.
+Through cargo, options go after two dashes: cargo run --release -- --only outage
 
-Exit status: 0 every claim held; 1 a claim failed or the run could not be finished; 2 wrong usage;
-130 stopped by Ctrl-C (every service is stopped first; a second Ctrl-C kills them at once).";
+Files written to DIR:
+  report.html  open it in a browser; it needs no network
+  report.json  the same for programs
+  NAME.svg     the picture of an experiment
+  logs/        what each service wrote
+  config/      what each service was started with
+
+Exit status:
+  0    every claim held
+  1    a claim failed, or the run could not be finished
+  2    wrong usage
+  130  stopped by Ctrl-C, after every service was stopped; a second Ctrl-C kills them at once";
 
 impl Cli {
     pub fn mode(&self) -> Mode {

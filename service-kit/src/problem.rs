@@ -4,8 +4,10 @@
 //! what the client can do about it and nothing about the inside: no addresses, no stack, no error chain.
 
 use crate::BoxError;
+use crate::layers::BodyTooLarge;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::time::Duration;
@@ -158,13 +160,23 @@ impl Problem {
 
     /// The body.
     pub fn to_json(&self) -> Value {
-        let mut body = Map::new();
-        body.insert("type".to_owned(), self.kind.clone().into());
-        body.insert("title".to_owned(), self.title.clone().into());
-        body.insert("status".to_owned(), self.status.as_u16().into());
-        body.insert("detail".to_owned(), self.detail.clone().into());
-        body.extend(self.extra.clone());
-        Value::Object(body)
+        // A map of texts, numbers and values cannot fail to be written.
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+/// The standard members first, in the order of the RFC.
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(4 + self.extra.len()))?;
+        map.serialize_entry("type", &self.kind)?;
+        map.serialize_entry("title", &self.title)?;
+        map.serialize_entry("status", &self.status.as_u16())?;
+        map.serialize_entry("detail", &self.detail)?;
+        for (name, value) in &self.extra {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
     }
 }
 
@@ -178,7 +190,8 @@ impl std::error::Error for Problem {}
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = Response::new(self.to_json().to_string().into());
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut response = Response::new(body.into());
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
@@ -216,8 +229,8 @@ pub fn from_stack_error(error: &BoxError) -> Problem {
                 "A service this request depends on did not answer in time",
             );
         }
-        if cause.is::<http_body_util::LengthLimitError>() {
-            return Problem::content_too_large(None);
+        if let Some(too_large) = cause.downcast_ref::<BodyTooLarge>() {
+            return Problem::content_too_large(Some(too_large.limit));
         }
     }
     Problem::bad_gateway(

@@ -91,13 +91,19 @@ pub struct ProductDetails {
     timestamp: String,
 }
 
+/// Named, because the routes around this one capture parts of the path too.
+#[derive(Debug, Deserialize)]
+pub struct Params {
+    id: String,
+}
+
 /// Answers `GET /product-details/{id}`.
 ///
 /// # Errors
 /// The problem to answer with.
 pub async fn show(
     State(sources): State<Sources>,
-    Path(id): Path<String>,
+    Path(Params { id }): Path<Params>,
 ) -> Result<Json<ProductDetails>, Problem> {
     let id = parse_id(&id)?;
     let product = async {

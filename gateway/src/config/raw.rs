@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use http::Uri;
-use service_kit::{config::Section, resilience::Policy};
+use http::{Uri, uri::PathAndQuery};
+use service_kit::{client::ClientSettings, config::Section, resilience::Policy};
+use tower_breaker::{Abandoned, Recovery};
 
 /// A service behind the gateway, and what guards the calls to it.
 #[derive(Debug)]
@@ -13,10 +14,12 @@ pub struct Upstream {
     pub name: String,
     /// Its base address.
     pub url: Uri,
-    /// How long connecting to it may take.
-    pub connect_timeout: Duration,
+    /// How connections to it are made and kept.
+    pub client: ClientSettings,
     /// Time-out, bulkhead and breaker, each if configured.
     pub policy: Policy,
+    /// What is asked of it while its circuit is open, so that no user's call is the trial.
+    pub probe: Option<PathAndQuery>,
 }
 
 /// One `[[route]]`.
@@ -67,21 +70,54 @@ impl Config {
     }
 }
 
+/// Without a time-out of its own, a call that nobody wanted to wait for any longer than this counts as failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 impl Upstream {
     fn read(name: String, section: &mut Section<'_>) -> Self {
-        let longest = Duration::from_secs(60);
+        let url = section.required_url("url");
+        let client = ClientSettings::read(section);
+        // The time-out is inside the breaker. With one, a call that ends without a result was given up by a client, which
+        // says nothing about the upstream; without, a client's lost patience is all there is to see.
+        let abandoned = if section.contains("timeout") {
+            Abandoned::Ignore
+        } else {
+            Abandoned::FailureAfter(PATIENCE)
+        };
+        let mut probe = None;
+        let policy = Policy::read_with(section, &name, |breaker, builder| {
+            probe = read_probe(breaker);
+            let recovery = probe.as_ref().map_or(Recovery::Lazy, |_| Recovery::Probed);
+            builder.on_abandoned(abandoned).recovery(recovery)
+        });
         Self {
             name,
             // An address that is missing or wrong has been noted, and a configuration with notes is never used.
-            url: section.required_url("url").unwrap_or_default(),
-            connect_timeout: section.duration(
-                "connect_timeout",
-                Duration::from_secs(2),
-                Duration::from_millis(1)..=longest,
-            ),
-            policy: Policy::read(section),
+            url: url.unwrap_or_default(),
+            client,
+            policy,
+            probe,
         }
     }
+}
+
+/// `recovery` and `probe_path` of a breaker's table.
+fn read_probe(breaker: &mut Section<'_>) -> Option<PathAndQuery> {
+    let recovery = breaker.choice("recovery", "lazy", &["lazy", "probe"]);
+    let path = breaker.opt_string("probe_path");
+    let is_probed = recovery == "probe";
+    let parsed = path
+        .as_ref()
+        .filter(|path| path.starts_with('/'))
+        .and_then(|path| path.parse().ok());
+    match (is_probed, path) {
+        (true, _) if parsed.is_none() => {
+            breaker.reject("probe_path", "a path to ask for, such as \"/health\"");
+        }
+        (false, Some(_)) => breaker.reject("probe_path", "nothing, unless recovery = \"probe\""),
+        _ => {}
+    }
+    parsed.filter(|_| is_probed)
 }
 
 impl Route {

@@ -4,6 +4,7 @@ pub mod admit;
 pub mod body;
 pub mod headers;
 pub mod path;
+pub mod probe;
 pub mod proxy;
 pub mod route;
 pub mod stack;

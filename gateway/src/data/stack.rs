@@ -1,7 +1,7 @@
 //! The one place where the guards around the calls to an upstream are put together.
 
 use tower::{BoxError, Service, ServiceBuilder, timeout::TimeoutLayer, util::BoxCloneSyncService};
-use tower_breaker::{CircuitBreakerLayer, classify::Classify};
+use tower_breaker::{BulkheadLayer, CircuitBreakerLayer, classify::Classify};
 
 use crate::aggregate::fallback::FallbackLayer;
 use service_kit::resilience::Policy;
@@ -30,12 +30,17 @@ where
     Health: Classify<Request, Client::Response, BoxError> + Clone + Send + Sync + 'static,
     Health::Call: Send + 'static,
 {
+    let bulkhead = policy
+        .bulkhead
+        .clone()
+        .map(|bulkhead| BulkheadLayer::new(bulkhead).waiting());
     let breaker = policy
         .breaker
         .clone()
         .map(|breaker| CircuitBreakerLayer::new(breaker).classify(health));
     let stack = ServiceBuilder::new()
         .option_layer(fallback)
+        .option_layer(bulkhead)
         .option_layer(breaker)
         .option_layer(policy.timeout.map(TimeoutLayer::new))
         .service(client);

@@ -5,15 +5,11 @@ use axum::{
     http::{HeaderValue, Request, Response},
 };
 use hyper::body::Incoming;
-use service_kit::{
-    client::{ClientSettings, HttpClient},
-    resilience::Policy,
-    runtime::Context,
-};
+use service_kit::{client::HttpClient, resilience::Policy, runtime::Context};
 use tower::{BoxError, ServiceExt, util::BoxCloneSyncService};
 use tower_breaker::classify::{Classify, ClassifyCall, HttpStatus, Verdict};
 
-use super::{body::RequestBodyError, stack::stack};
+use super::{body::RequestBodyError, probe::Prober, stack::stack};
 use crate::{
     aggregate::{
         client::{Lookup, Query, Resource, ResourceClient, WholeAnswer},
@@ -32,23 +28,28 @@ pub struct Upstream {
     authority: HeaderValue,
     http: HttpClient,
     policy: Policy,
+    prober: Option<Prober>,
 }
 
 impl Upstream {
     /// Connects to nothing yet: the first call does.
     #[must_use]
     pub fn new(config: raw::Upstream) -> Self {
-        let mut settings = ClientSettings::default();
-        settings.connect_timeout = config.connect_timeout;
         let authority = config.url.authority().map(|authority| authority.as_str());
+        // The configuration lets in no address without a plain authority.
+        let authority = authority
+            .and_then(|authority| HeaderValue::from_str(authority).ok())
+            .unwrap_or(HeaderValue::from_static(""));
+        let http = HttpClient::new(config.url, config.client);
+        let prober = config
+            .probe
+            .and_then(|path| Prober::new(&config.policy, http.clone(), path));
         Self {
-            // The configuration lets in no address without a plain authority.
-            authority: authority
-                .and_then(|authority| HeaderValue::from_str(authority).ok())
-                .unwrap_or(HeaderValue::from_static("")),
             name: config.name,
-            http: HttpClient::new(config.url, settings),
+            authority,
+            http,
             policy: config.policy,
+            prober,
         }
     }
 
@@ -64,10 +65,12 @@ impl Upstream {
         &self.authority
     }
 
-    /// Shows its guards on the ops listener and in `/circuit-status`.
-    pub fn register(&self, context: &Context) {
-        if let Some(breaker) = &self.policy.breaker {
-            context.register_breaker(breaker);
+    /// Makes it part of the process: its guards are shown on the ops listener and in `/circuit-status`, and what has to go on
+    /// in the background does, until the process stops.
+    pub fn attach(&self, context: &Context) {
+        context.register(&self.policy);
+        if let Some(prober) = &self.prober {
+            tokio::spawn(prober.clone().run(context.shutdown()));
         }
     }
 

@@ -161,6 +161,13 @@ async fn guards_that_make_no_sense_are_mistakes_too() {
         [upstreams.product.breaker]
         consecutive_failures = 0
         open_for = "0s"
+        recovery = "probe"
+        [upstreams.other]
+        url = "http://127.0.0.1:1"
+        [upstreams.other.breaker]
+        consecutive_failures = 1
+        recovery = "later"
+        probe_path = "/health"
         [[route]]
         path = "/a"
         upstream = "product"
@@ -172,8 +179,12 @@ async fn guards_that_make_no_sense_are_mistakes_too() {
         text.contains("upstreams.product.breaker.consecutive_failures"),
         "{text}"
     );
-    assert!(
-        text.contains("upstreams.product.breaker.open_for"),
-        "{text}"
-    );
+    for key in [
+        "product.breaker.open_for",
+        "product.breaker.probe_path",
+        "other.breaker.recovery",
+        "other.breaker.probe_path",
+    ] {
+        assert!(text.contains(&format!("upstreams.{key}`")), "{key}: {text}");
+    }
 }

@@ -1,6 +1,9 @@
 //! The aggregated page, with and without protection: the same handler over two configurations.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
@@ -26,6 +29,10 @@ struct Shop {
 
 impl Shop {
     async fn open(version: &str, set: &[&str]) -> Self {
+        Self::open_with(&config::shipped(version), set).await
+    }
+
+    async fn open_with(config: &Path, set: &[&str]) -> Self {
         let product = Upstream::start(Behaviour::Json(PRODUCT)).await;
         let recommendations = Upstream::start(Behaviour::Json(RECOMMENDATIONS)).await;
         let mut settings = vec![
@@ -37,7 +44,7 @@ impl Shop {
             ),
         ];
         settings.extend(set.iter().map(|&setting| setting.to_owned()));
-        let gateway = Gateway::start(&config::shipped(version), &settings).await;
+        let gateway = Gateway::start(config, &settings).await;
         Self {
             product,
             recommendations,
@@ -242,20 +249,16 @@ async fn v2_is_not_degraded_by_answers_that_are_answers() {
     assert_eq!(shop.circuit().await["state"], "CLOSED");
 }
 
-#[tokio::test]
-async fn v2_through_an_outage_and_back() {
-    let shop = Shop::open(
-        "v2.toml",
-        &["upstreams.recommendations.breaker.open_for=300ms"],
-    )
-    .await;
-    assert_complete(&shop.page("1").await);
+/// Pages are asked for all the time, through several open periods and out of the outage.
+async fn through_an_outage_and_back(config: &Path, a_user_may_make_the_trial: bool) {
+    let set = ["upstreams.recommendations.breaker.open_for=300ms"];
+    let shop = Shop::open_with(config, &set).await;
+    assert_complete(&shop.page("7").await);
     shop.recommendations.behave(Behaviour::Hang);
-    let healthy = shop.recommendations.arrivals();
 
     for _ in 0..3 {
         let start = Instant::now();
-        assert_degraded(&shop.page("1").await);
+        assert_degraded(&shop.page("7").await);
         assert!(start.elapsed() >= TIMEOUT, "a slow call");
     }
     let circuit = shop.circuit().await;
@@ -265,37 +268,32 @@ async fn v2_through_an_outage_and_back() {
     assert_eq!(circuit["transitions"][0]["cause"], "consecutive_failures");
     assert!(circuit["transitions"][0]["at_unix_ms"].as_u64().unwrap() > 1_600_000_000_000);
 
-    // Pages go on being asked for through several open periods. Whatever is asked of the upstream now is a trial.
-    let half_opened = async || {
-        let circuit = shop.circuit().await;
-        let transitions = circuit["transitions"].as_array().unwrap();
-        transitions
-            .iter()
-            .filter(|transition| transition["to"] == "HALF_OPEN")
-            .count()
-    };
+    let trials = || shop.recommendations.arrivals() - 4;
     until("three trials have failed", async || {
-        let (before, start) = (shop.recommendations.arrivals(), Instant::now());
-        assert_degraded(&shop.page("1").await);
+        let (before, start) = (trials(), Instant::now());
+        assert_degraded(&shop.page("7").await);
         let took = start.elapsed();
-        assert!(
-            took < TIMEOUT || shop.recommendations.arrivals() > before,
-            "only a trial may be slow: {took:?}"
-        );
+        let was_the_trial = a_user_may_make_the_trial && trials() > before;
+        assert!(took < TIMEOUT || was_the_trial, "a page took {took:?}");
         (shop.circuit().await["trials_failed"].as_u64()? >= 3).then_some(())
     })
     .await;
-    let trials = shop.recommendations.arrivals() - healthy - 3;
-    let periods = half_opened().await;
+    let circuit = shop.circuit().await;
+    let transitions = circuit["transitions"].as_array().unwrap();
+    let open_periods = transitions
+        .iter()
+        .filter(|transition| transition["to"] == "HALF_OPEN")
+        .count();
     assert!(
-        trials <= periods,
-        "{trials} trials in {periods} open periods"
+        trials() <= open_periods,
+        "{} trials in {open_periods} open periods",
+        trials()
     );
 
     shop.recommendations
         .behave(Behaviour::Json(RECOMMENDATIONS));
     let recovered = until("the page is whole again", async || {
-        let answer = shop.page("1").await;
+        let answer = shop.page("7").await;
         (answer.json()["degraded_mode"] == false).then_some(answer)
     })
     .await;
@@ -307,4 +305,38 @@ async fn v2_through_an_outage_and_back() {
         (&last["from"], &last["to"]),
         (&json!("HALF_OPEN"), &json!("CLOSED"))
     );
+
+    let by_users = shop
+        .recommendations
+        .seen()
+        .iter()
+        .filter(|seen| seen.target == "/recommendations/7")
+        .count();
+    if !a_user_may_make_the_trial {
+        assert_eq!(
+            by_users,
+            1 + 3 + 1,
+            "no user's call went out while the circuit was not closed"
+        );
+    }
+}
+
+#[tokio::test]
+async fn v2_through_an_outage_and_back_with_trials_in_the_background() {
+    through_an_outage_and_back(&config::shipped("v2.toml"), false).await;
+}
+
+#[tokio::test]
+async fn v2_through_an_outage_and_back_with_users_making_the_trials() {
+    let text = gateway::CONFIGS
+        .iter()
+        .find(|(name, _)| *name == "v2.toml")
+        .unwrap()
+        .1;
+    let lazy = text
+        .replace("recovery = \"probe\"", "")
+        .replace("probe_path = \"/recommendations/1\"", "");
+    assert_ne!(text, lazy);
+    let file = config::file(&lazy);
+    through_an_outage_and_back(&file, true).await;
 }

@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use tokio::sync::mpsc;
 
 use crate::support::{
-    client::{ask, get, send},
+    client::{ask, get, raw, send},
     config,
     gateway::Gateway,
     poll::{soon, until},
@@ -19,7 +19,7 @@ use crate::support::{
 /// A gateway in front of one upstream that takes every path but the gateway's own.
 pub async fn in_front_of(upstream: &Upstream, settings: &str) -> Gateway {
     let text = format!(
-        "{settings}\n[upstreams.only]\nurl = {:?}\ntimeout = \"30s\"\n[[route]]\npath = \"/{{*rest}}\"\nupstream = \"only\"\n",
+        "max_body = \"1GiB\"\n{settings}\n[upstreams.only]\nurl = {:?}\ntimeout = \"30s\"\n[[route]]\npath = \"/{{*rest}}\"\nupstream = \"only\"\n",
         upstream.url()
     );
     Gateway::start(&config::file(&text), &[]).await
@@ -36,17 +36,16 @@ async fn every_method_and_every_byte_of_the_target_is_kept() {
         ("PUT", "/a?b=c&b=d"),
         ("DELETE", "/a?q=%2e%2e%2F..//&x=%zz"),
         ("PATCH", "/%70%c3%a9;v=1?a+b=%20"),
-        ("OPTIONS", "/a:b@c!$&'()*+,=~?[]{}|^`\"<>\\"),
+        ("OPTIONS", "/a:b@c!$&'()*+,=~?/?[]{}|^`\\"),
         ("PROPFIND", "/made-up"),
-        ("HEAD", "/head?é"),
+        ("HEAD", "/head"),
     ] {
-        let request = Request::builder()
-            .method(method)
-            .uri(target)
-            .body(Body::empty())
-            .unwrap();
-        let answer = ask(gateway.http, request).await;
-        assert_eq!(answer.status, 200, "{method} {target}");
+        let request = format!("{method} {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let answer = raw(gateway.http, request.as_bytes()).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 200 "),
+            "{method} {target}: {answer}"
+        );
         let seen = upstream.seen().pop().unwrap();
         assert_eq!(
             (seen.method.as_str(), seen.target.as_str()),

@@ -21,7 +21,7 @@ pub mod shipped {
     use super::Shipped;
 
     pub const PRODUCT: Shipped = product_svc::CONFIGS;
-    pub const CART: Shipped = &[];
+    pub const CART: Shipped = cart_svc::CONFIGS;
     pub const GATEWAY: Shipped = gateway::CONFIGS;
 }
 
@@ -47,6 +47,8 @@ impl Service {
         let set = vec![
             ("listen".to_owned(), any_port.clone()),
             ("ops.listen".to_owned(), any_port),
+            // An experiment ends when its users are gone; nobody waits for what still hangs then.
+            ("drain.limit".to_owned(), "5s".to_owned()),
         ];
         Self {
             name,

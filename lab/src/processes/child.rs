@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use crate::error::{LabError, LogTail};
 use crate::processes::Announcement;
 
-/// How long a child may drain after SIGTERM before it is killed. Above the services' own drain limit.
-const STOP_LIMIT: Duration = Duration::from_secs(15);
+/// How long a child may drain after SIGTERM before it is killed. Above the drain limit the services are started with.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 const TAIL_LINES: usize = 12;
 

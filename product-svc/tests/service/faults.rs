@@ -1,35 +1,34 @@
 //! The switches of the two experiments.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
-use crate::support::{Reply, Service};
+use crate::support::{Reply, Request, Service};
 use serde_json::json;
 
 const CATALOG: &[&str] = &["--config", "config/catalog.toml"];
 const RECOMMENDATIONS: &[&str] = &["--config", "config/recommendations.toml"];
 /// A hang short enough to wait for, long enough to tell from an answer at once.
 const HANG: Duration = Duration::from_millis(300);
+/// Makes the shipped hangs exactly [`HANG`].
+const SHORT: &[&str] = &[
+    "--set",
+    "faults.rule[0].delay=300ms",
+    "--set",
+    "faults.rule[0].delay_max=300ms",
+];
 
-/// The shipped catalog with hangs of exactly [`HANG`].
-fn catalog<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    let delays = [
-        "--set",
-        "faults.rule[0].delay=300ms",
-        "--set",
-        "faults.rule[0].delay_max=300ms",
-    ];
-    [CATALOG, &delays, more].concat()
-}
-
-async fn timed(service: &Service, path: &str) -> (Reply, Duration) {
+async fn timed(address: SocketAddr, path: &str) -> (Reply, Duration) {
     let started = Instant::now();
-    let reply = service.get(path).await;
+    let reply = Request::get(path).send(address).await;
     (reply, started.elapsed())
 }
 
 async fn assert_failing(service: &Service) {
     for path in ["/products", "/products/1", "/products/6"] {
-        let (reply, took) = timed(service, path).await;
+        let (reply, took) = timed(service.http, path).await;
         reply.problem(503);
         assert!(
             took >= HANG,
@@ -56,7 +55,7 @@ async fn assert_healthy(service: &Service) {
 
 #[tokio::test]
 async fn switched_on_and_off() {
-    let service = Service::start(&catalog(&[])).await;
+    let service = Service::start(&[CATALOG, SHORT].concat()).await;
     assert_healthy(&service).await;
 
     let on = service.post("/fail/on").await;
@@ -98,10 +97,13 @@ async fn hangs_last_up_to_the_configured_time() {
     let up_to = ["--set", "faults.rule[0].delay_max=400ms"];
     let service = Service::start(&[CATALOG, &up_to].concat()).await;
     service.post("/fail/on").await;
-    let calls = (0..30).map(|_| timed(&service, "/products/1"));
+    let address = service.http;
+    let calls: Vec<_> = (0..30)
+        .map(|_| tokio::spawn(timed(address, "/products/1")))
+        .collect();
     let mut times = Vec::new();
-    for call in calls.map(Box::pin) {
-        let (reply, took) = call.await;
+    for call in calls {
+        let (reply, took) = call.await.unwrap();
         reply.problem(503);
         times.push(took);
     }
@@ -135,7 +137,8 @@ async fn switches_do_not_exist_unless_enabled() {
 
 #[tokio::test]
 async fn simulate_failure_starts_with_the_failure_on() {
-    let service = Service::start_with_env(&catalog(&[]), &[("SIMULATE_FAILURE", "true")]).await;
+    let service =
+        Service::start_with_env(&[CATALOG, SHORT].concat(), &[("SIMULATE_FAILURE", "true")]).await;
     assert_failing(&service).await;
     service.post("/fail/off").await;
     assert_healthy(&service).await;
@@ -151,15 +154,9 @@ async fn simulate_failure_may_say_no() {
 
 #[tokio::test]
 async fn the_recommendations_service_hangs_and_then_times_out() {
-    let delays = [
-        "--set",
-        "faults.rule[0].delay=300ms",
-        "--set",
-        "faults.rule[0].delay_max=300ms",
-    ];
-    let args = [RECOMMENDATIONS, &delays].concat();
+    let args = [RECOMMENDATIONS, SHORT].concat();
     let service = Service::start_with_env(&args, &[("SIMULATE_FAILURE", "true")]).await;
-    let (reply, took) = timed(&service, "/recommendations/1").await;
+    let (reply, took) = timed(service.http, "/recommendations/1").await;
     reply.problem(408);
     assert!(took >= HANG, "{took:?}");
     assert_eq!(service.get("/health").await.status, 200);

@@ -1,13 +1,15 @@
 //! `application/json` bodies, in and out.
 
+use super::strict::ObjectsOnly;
+use super::wording;
+use crate::layers::BodyTooLarge;
 use crate::problem::{self, Problem};
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::error::Category;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 /// A JSON body.
 ///
@@ -77,12 +79,9 @@ fn wrong_content_type(headers: &HeaderMap) -> Problem {
 }
 
 fn unreadable(error: &axum::Error) -> Problem {
-    let too_large =
-        problem::chain(error).any(|cause| cause.is::<http_body_util::LengthLimitError>());
-    if too_large {
-        Problem::content_too_large(None)
-    } else {
-        Problem::bad_request("The request body broke off before its end")
+    match problem::chain(error).find_map(|cause| cause.downcast_ref::<BodyTooLarge>()) {
+        Some(too_large) => Problem::content_too_large(Some(too_large.limit)),
+        None => Problem::bad_request("The request body broke off before its end"),
     }
 }
 
@@ -93,36 +92,51 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         ));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let pointer = pointer(error.path());
-        rejected(error.inner(), &pointer)
-    })?;
-    deserializer.end().map_err(|error| rejected(&error, ""))?;
-    Ok(value)
-}
-
-fn rejected(error: &serde_json::Error, pointer: &str) -> Problem {
-    let (line, column) = (error.line(), error.column());
-    let reason = without_position(&error.to_string());
-    match error.classify() {
-        Category::Data => {
-            let place = if pointer.is_empty() {
-                "The request body".to_owned()
-            } else {
-                format!("Member `{pointer}`")
-            };
-            Problem::unprocessable(format!("{place} is not acceptable: {reason}"))
-                .with("pointer", pointer)
-        }
-        Category::Eof | Category::Syntax | Category::Io => Problem::bad_request(format!(
-            "The request body is not valid JSON: {reason} at line {line} column {column}"
-        ))
-        .with("line", line)
-        .with("column", column),
+    match serde_path_to_error::deserialize(ObjectsOnly(&mut deserializer)) {
+        Ok(value) => deserializer
+            .end()
+            .map(|()| value)
+            .map_err(|error| malformed(&error)),
+        Err(error) => Err(match serde_json::from_slice::<IgnoredAny>(body) {
+            // A body that is no JSON at all is malformed first, wherever a member was found wrong before that.
+            Err(syntax) => malformed(&syntax),
+            Ok(_) => unacceptable(error.inner(), error.path()),
+        }),
     }
 }
 
-/// serde_json ends every message with the position, which is a member of its own here.
+fn malformed(error: &serde_json::Error) -> Problem {
+    let (line, column) = (error.line(), error.column());
+    let reason = without_position(&error.to_string());
+    Problem::bad_request(format!(
+        "The request body is not valid JSON: {reason} at line {line} column {column}"
+    ))
+    .with("line", line)
+    .with("column", column)
+}
+
+fn unacceptable(error: &serde_json::Error, path: &serde_path_to_error::Path) -> Problem {
+    let message = without_position(&error.to_string());
+    let mut pointer = pointer(path);
+    if let Some(name) = message
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.strip_suffix('`'))
+    {
+        pointer.push('/');
+        pointer.push_str(&escape(name));
+        return Problem::unprocessable(format!("Member `{pointer}` is missing"))
+            .with("pointer", pointer);
+    }
+    let place = if pointer.is_empty() {
+        "The request body".to_owned()
+    } else {
+        format!("Member `{pointer}`")
+    };
+    let reason = wording::of_message(&message);
+    Problem::unprocessable(format!("{place} is not acceptable: {reason}")).with("pointer", pointer)
+}
+
+/// serde_json ends every message with the position.
 fn without_position(message: &str) -> String {
     message
         .rsplit_once(" at line ")
@@ -130,20 +144,178 @@ fn without_position(message: &str) -> String {
         .to_owned()
 }
 
+/// A JSON pointer (RFC 6901).
 fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let mut pointer = String::new();
     for segment in path.iter() {
-        pointer.push('/');
-        match segment {
-            Segment::Seq { index } => pointer.push_str(&index.to_string()),
-            Segment::Map { key } => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
-            Segment::Enum { variant } => pointer.push_str(variant),
+        let part = match segment {
+            Segment::Seq { index } => index.to_string(),
+            Segment::Map { key } => escape(key),
+            Segment::Enum { variant } => escape(variant),
             // serde could not say where; a pointer to the parent is still right.
-            Segment::Unknown => {
-                pointer.pop();
-            }
-        }
+            Segment::Unknown => break,
+        };
+        pointer.push('/');
+        pointer.push_str(&part);
     }
     pointer
+}
+
+fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Json, is_json, parse};
+    use crate::problem::Problem;
+    use axum::extract::FromRequest;
+    use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+    use serde::Deserialize;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Order {
+        user: String,
+        lines: Vec<Line>,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Line {
+        id: u32,
+        #[serde(default)]
+        gift: bool,
+    }
+
+    fn refused(body: &str) -> (u16, String, serde_json::Value) {
+        let problem: Problem = parse::<Order>(body.as_bytes()).expect_err(body);
+        let json = problem.to_json();
+        (
+            problem.status().as_u16(),
+            problem.detail_text().to_owned(),
+            json,
+        )
+    }
+
+    #[test]
+    fn takes_what_fits() {
+        let order =
+            parse::<Order>(br#" {"user":"a","lines":[{"id":1,"gift":true}]} "#).expect("fits");
+        assert_eq!(
+            order,
+            Order {
+                user: "a".to_owned(),
+                lines: vec![Line { id: 1, gift: true }]
+            }
+        );
+    }
+
+    #[test]
+    fn malformed_text_is_400_with_its_place() {
+        let cases = [
+            ("{\n  \"user\": ,}", 2, 11),
+            ("{\"user\":\"a\"", 1, 11),
+            ("[1", 1, 2),
+            ("{\"user\":1,\"lines\":[}", 1, 20),
+            ("{\"user\":\"a\",\"lines\":[]} {}", 1, 25),
+            ("nonsense", 1, 2),
+        ];
+        for (body, line, column) in cases {
+            let (status, detail, json) = refused(body);
+            assert_eq!(status, 400, "{body}: {detail}");
+            assert_eq!(
+                (json["line"].as_u64(), json["column"].as_u64()),
+                (Some(line), Some(column)),
+                "{body}: {detail}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_empty_body_is_400() {
+        assert_eq!(refused(" \n").0, 400);
+    }
+
+    #[test]
+    fn wrong_members_are_422_with_a_pointer() {
+        let cases = [
+            (r#"{"lines":[]}"#, "/user", "Member `/user` is missing"),
+            (
+                r#"{"user":1,"lines":[]}"#,
+                "/user",
+                "integer `1`, expected a text",
+            ),
+            (
+                r#"{"user":"a","lines":[{"id":1},{"id":-1}]}"#,
+                "/lines/1/id",
+                "expected a whole number from 0 to 4294967295",
+            ),
+            (
+                r#"{"user":"a","lines":[{"id":1.5}]}"#,
+                "/lines/0/id",
+                "floating point `1.5`",
+            ),
+            (
+                r#"{"user":"a","lines":[{"id":99999999999}]}"#,
+                "/lines/0/id",
+                "integer `99999999999`",
+            ),
+            (
+                r#"{"user":"a","lines":[{}]}"#,
+                "/lines/0/id",
+                "Member `/lines/0/id` is missing",
+            ),
+            (
+                r#"{"user":"a","lines":[],"x/y":1}"#,
+                "/x~1y",
+                "unknown field `x/y`",
+            ),
+            (
+                r#"{"user":"a","user":"b","lines":[]}"#,
+                "",
+                "duplicate field `user`",
+            ),
+            (r#"["a",[]]"#, "", "expected an object"),
+            (r#""text""#, "", "expected an object"),
+            ("null", "", "expected an object"),
+        ];
+        for (body, pointer, text) in cases {
+            let (status, detail, json) = refused(body);
+            assert_eq!(status, 422, "{body}: {detail}");
+            assert_eq!(json["pointer"], pointer, "{body}: {detail}");
+            assert!(detail.contains(text), "{body}: {detail}");
+        }
+    }
+
+    #[test]
+    fn content_types() {
+        let cases = [
+            (Some("application/json"), true),
+            (Some("application/json; charset=utf-8"), true),
+            (Some("Application/JSON"), true),
+            (Some("application/vnd.shop+json"), true),
+            (Some("text/json"), false),
+            (Some("application/jsonp"), false),
+            (Some("application/x-www-form-urlencoded"), false),
+            (None, false),
+        ];
+        for (value, expected) in cases {
+            let mut headers = HeaderMap::new();
+            if let Some(value) = value {
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(value));
+            }
+            assert_eq!(is_json(&headers), expected, "{value:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_missing_content_type_is_415() {
+        let request = Request::new(axum::body::Body::from("{}"));
+        let problem = Json::<Order>::from_request(request, &())
+            .await
+            .expect_err("no content type");
+        assert_eq!(problem.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
 }

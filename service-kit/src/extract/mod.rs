@@ -5,6 +5,8 @@
 mod json;
 mod path;
 mod query;
+mod strict;
+mod wording;
 
 pub use json::Json;
 pub use path::Path;

@@ -1,9 +1,10 @@
 //! Path parameters.
 
+use super::wording;
 use crate::problem::Problem;
 use axum::extract::path::ErrorKind;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{FromRequestParts, Path as AxumPath};
+use axum::extract::{FromRequestParts, Path as AxumPath, RawPathParams};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -21,46 +22,33 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         match AxumPath::<T>::from_request_parts(parts, state).await {
             Ok(AxumPath(value)) => Ok(Self(value)),
-            Err(rejection) => Err(rejected(rejection)),
+            Err(rejection) => Err(rejected(rejection, only_parameter(parts, state).await)),
         }
     }
 }
 
-fn rejected(rejection: PathRejection) -> Problem {
+/// axum does not say which parameter is wrong when the route has only one.
+async fn only_parameter<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<String> {
+    let parameters = RawPathParams::from_request_parts(parts, state).await.ok()?;
+    let mut names = parameters.iter().map(|(name, _)| name.to_owned());
+    names.next().filter(|_| names.next().is_none())
+}
+
+fn rejected(rejection: PathRejection, only_parameter: Option<String>) -> Problem {
     let PathRejection::FailedToDeserializePathParams(error) = rejection else {
         tracing::error!("a handler asks for path parameters of a route that has none");
         return Problem::internal();
     };
-    let detail = match error.into_kind() {
+    let only = only_parameter.as_deref();
+    match error.into_kind() {
         ErrorKind::ParseErrorAtKey {
             key,
             value,
             expected_type,
-        } => {
-            return bad_parameter(
-                &key,
-                format!(
-                    "Path parameter `{key}` is {value:?}, expected {}",
-                    describe(expected_type)
-                ),
-            );
-        }
-        ErrorKind::DeserializeError {
-            key,
-            value,
-            message,
-        } => {
-            return bad_parameter(
-                &key,
-                format!("Path parameter `{key}` is {value:?}: {message}"),
-            );
-        }
-        ErrorKind::InvalidUtf8InPathParam { key } => {
-            return bad_parameter(
-                &key,
-                format!("Path parameter `{key}` is not valid UTF-8 after percent-decoding"),
-            );
-        }
+        } => bad_parameter(
+            Some(&key),
+            format!("is {value:?}, expected {}", wording::of_type(expected_type)),
+        ),
         ErrorKind::ParseErrorAtIndex {
             value,
             expected_type,
@@ -69,35 +57,37 @@ fn rejected(rejection: PathRejection) -> Problem {
         | ErrorKind::ParseError {
             value,
             expected_type,
-        } => {
-            format!(
-                "The path parameter is {value:?}, expected {}",
-                describe(expected_type)
-            )
+        } => bad_parameter(
+            only,
+            format!("is {value:?}, expected {}", wording::of_type(expected_type)),
+        ),
+        ErrorKind::DeserializeError {
+            key,
+            value,
+            message,
+        } => bad_parameter(
+            Some(&key),
+            format!("is {value:?}: {}", wording::of_message(&message)),
+        ),
+        ErrorKind::InvalidUtf8InPathParam { key } => {
+            bad_parameter(Some(&key), "is not UTF-8 after percent-decoding".to_owned())
         }
-        ErrorKind::Message(message) => format!("The path is not acceptable: {message}"),
+        ErrorKind::Message(message) => bad_parameter(
+            only,
+            format!("is not acceptable: {}", wording::of_message(&message)),
+        ),
         other => {
             tracing::error!(kind = ?other, "a handler's path parameters do not fit its route");
-            return Problem::internal();
+            Problem::internal()
         }
-    };
-    Problem::bad_request(detail)
+    }
 }
 
-fn bad_parameter(name: &str, detail: String) -> Problem {
-    Problem::bad_request(detail).with("parameter", name)
-}
-
-/// Rust's type names mean nothing to a client.
-fn describe(type_name: &str) -> &str {
-    match type_name {
-        "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => {
-            "a whole number that is not negative and not too large"
+fn bad_parameter(name: Option<&str>, what: String) -> Problem {
+    match name {
+        Some(name) => {
+            Problem::bad_request(format!("Path parameter `{name}` {what}")).with("parameter", name)
         }
-        "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => "a whole number that is not too large",
-        "f32" | "f64" => "a number",
-        "bool" => "true or false",
-        "char" => "one character",
-        other => other,
+        None => Problem::bad_request(format!("A path parameter {what}")),
     }
 }

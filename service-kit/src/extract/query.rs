@@ -1,5 +1,6 @@
 //! Query parameters.
 
+use super::wording;
 use crate::problem::Problem;
 use axum::extract::{FromRequestParts, Query as AxumQuery};
 use http::Uri;
@@ -38,7 +39,8 @@ fn parse<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
                 .source()
                 .map_or_else(|| rejection.body_text(), ToString::to_string);
             Err(Problem::bad_request(format!(
-                "The query is not acceptable: {reason}"
+                "The query is not acceptable: {}",
+                wording::of_message(&reason)
             )))
         }
     }

@@ -1,5 +1,6 @@
 //! `[faults]`: which requests suffer what.
 
+use super::pattern::Pattern;
 use crate::config::Section;
 use http::StatusCode;
 use std::time::Duration;
@@ -14,7 +15,7 @@ pub struct FaultSettings {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Rule {
-    pub routes: Vec<String>,
+    pub routes: Vec<Pattern>,
     pub kind: Kind,
     pub status: StatusCode,
     pub delay: Duration,
@@ -51,6 +52,11 @@ const KINDS: [(&str, Kind); 6] = [
 const LONGEST: Duration = Duration::from_secs(3600);
 
 impl FaultSettings {
+    /// Whether faults can be injected at all.
+    pub fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
     /// Reads the optional `[faults]` of the root section.
     pub fn read(root: &mut Section<'_>) -> Self {
         let Some(mut section) = root.section("faults") else {
@@ -76,10 +82,16 @@ impl FaultSettings {
 
 impl Rule {
     fn read(section: &mut Section<'_>) -> Option<Self> {
-        let routes = section.strings("routes", &[]);
-        if routes.is_empty() || routes.iter().any(|route| !route.starts_with('/')) {
-            section.reject("routes", "a list of at least one route such as \"/products/{id}\"; \"/{*rest}\" is every route");
+        let routes: Vec<Option<Pattern>> = section
+            .strings("routes", &[])
+            .iter()
+            .map(|route| Pattern::parse(route))
+            .collect();
+        if routes.is_empty() || routes.contains(&None) {
+            let allowed = "a list of at least one route, such as [\"/products/{id}\"]; \"/{*rest}\" is every route";
+            section.reject("routes", allowed);
         }
+        let routes = routes.into_iter().flatten().collect();
         let words: Vec<&str> = KINDS.iter().map(|(word, _)| *word).collect();
         let kind = section.opt_choice("kind", &words);
         if !section.contains("kind") {

@@ -108,6 +108,7 @@ where
     Fut: Future<Output = Result<Router, StartError>> + Send + 'static,
 {
     common.log.install();
+    layers::log_panics();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -164,6 +165,10 @@ where
     let (public, http) = listen::bind(common.listen, "listen").await?;
     let (private, ops) = listen::bind(common.ops_listen, "ops.listen").await?;
 
+    tokio::spawn(telemetry::metrics::upkeep(
+        metrics.clone(),
+        shutdown.clone(),
+    ));
     let context = Context::new(FaultSwitch::new(common.faults.simulate), shutdown.clone());
     let ops_drain = Drain::default();
     let ops_router = ops::router(&context, metrics);

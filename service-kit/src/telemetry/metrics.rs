@@ -1,7 +1,12 @@
 //! The process's Prometheus recorder.
 
+use ::metrics::{Counter, Histogram, counter, histogram};
+use http::{Method, StatusCode};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use std::sync::OnceLock;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// Seconds: from a cached answer to a hung dependency.
 const LATENCY_BUCKETS: [f64; 14] = [
@@ -31,6 +36,17 @@ pub(crate) fn install() -> PrometheusHandle {
         .clone()
 }
 
+/// Histograms keep every sample until somebody scrapes; without this an unscraped service would grow for ever.
+pub(crate) async fn upkeep(handle: PrometheusHandle, shutdown: CancellationToken) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => handle.run_upkeep(),
+            () = shutdown.cancelled() => return,
+        }
+    }
+}
+
 fn describe() {
     crate::registry::gauges::describe();
     ::metrics::describe_counter!(
@@ -43,4 +59,84 @@ fn describe() {
         "Time from a request's arrival to its answer's head"
     );
     ::metrics::describe_gauge!(IN_FLIGHT, "Requests being answered now");
+}
+
+/// Counters and histograms per route, method and status class, looked up by label only once each.
+#[derive(Debug, Default)]
+pub(crate) struct RequestMetrics {
+    routes: RwLock<HashMap<String, Arc<RouteMetrics>>>,
+}
+
+#[derive(Debug, Default)]
+struct RouteMetrics {
+    handles: [[OnceLock<Handles>; CLASSES.len()]; METHODS.len()],
+}
+
+struct Handles {
+    requests: Counter,
+    latency: Histogram,
+}
+
+impl std::fmt::Debug for Handles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Handles")
+    }
+}
+
+/// Labels must be few: what a client makes up is `OTHER`.
+const METHODS: [&str; 8] = [
+    "OTHER", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
+];
+const CLASSES: [&str; 6] = ["aborted", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+impl RequestMetrics {
+    pub fn record(
+        &self,
+        method: &Method,
+        route: &str,
+        status: Option<StatusCode>,
+        latency: Duration,
+    ) {
+        let metrics = self.route(route);
+        let method = METHODS
+            .iter()
+            .position(|known| *known == method.as_str())
+            .unwrap_or(0);
+        let class = status
+            .map_or(0, |status| usize::from(status.as_u16() / 100))
+            .min(CLASSES.len() - 1);
+        let Some(slot) = metrics
+            .handles
+            .get(method)
+            .and_then(|classes| classes.get(class))
+        else {
+            return;
+        };
+        let handles = slot.get_or_init(|| {
+            let labels = [
+                ("route", route.to_owned()),
+                ("method", METHODS[method].to_owned()),
+                ("status", CLASSES[class].to_owned()),
+            ];
+            Handles {
+                requests: counter!(REQUESTS, &labels),
+                latency: histogram!(LATENCY, &labels),
+            }
+        });
+        handles.requests.increment(1);
+        handles.latency.record(latency.as_secs_f64());
+    }
+
+    fn route(&self, route: &str) -> Arc<RouteMetrics> {
+        let known = self
+            .routes
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(route)
+            .cloned();
+        known.unwrap_or_else(|| {
+            let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+            routes.entry(route.to_owned()).or_default().clone()
+        })
+    }
 }

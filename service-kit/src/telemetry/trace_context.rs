@@ -99,6 +99,11 @@ pub fn current() -> Option<TraceContext> {
     CURRENT.try_with(Clone::clone).ok()
 }
 
+/// Runs one poll, or one call, with the context.
+pub(crate) fn enter<T>(context: &TraceContext, body: impl FnOnce() -> T) -> T {
+    CURRENT.sync_scope(context.clone(), body)
+}
+
 fn single_state(headers: &HeaderMap) -> Option<HeaderValue> {
     let mut values = headers.get_all(TRACESTATE).iter();
     match (values.next(), values.next()) {

@@ -193,7 +193,7 @@ impl CircuitBreakerBuilder {
         if self.consecutive_failures.is_none() && self.failure_rate.is_none() {
             problems.push(Problem::new(
                 "rules",
-                [(); 0],
+                format_args!("none"),
                 "at least one of `consecutive_failures` and `failure_rate`",
             ));
         }

@@ -158,8 +158,10 @@ async fn answer(
     };
     let response = match behaviour {
         Behaviour::Json(text) => {
-            // A request that was read to its end leaves its connection fit for the next.
-            let _ = request.into_body().collect().await;
+            if request.into_body().collect().await.is_err() {
+                drop(unfinished);
+                return Ok(Response::new(Body::empty()));
+            }
             json(Body::from(text))
         }
         Behaviour::Status(status, headers) => {
@@ -171,10 +173,22 @@ async fn answer(
                 .body(Body::from("an upstream's own words"))
                 .unwrap()
         }
-        Behaviour::Hang => std::future::pending().await,
+        Behaviour::Hang => {
+            // Whoever reads no body does not notice that there will be no more of it.
+            if request.into_body().collect().await.is_ok() {
+                std::future::pending::<()>().await;
+            }
+            drop(unfinished);
+            return Ok(Response::new(Body::empty()));
+        }
         Behaviour::Truncate => {
-            let chunks = [Ok("{\"id\":1,"), Err(std::io::Error::other("broken off"))];
-            let mut response = json(Body::from_stream(stream::iter(chunks)));
+            let broken_off = stream::once(async {
+                // What came before is sent when there is nothing more for the moment.
+                tokio::task::yield_now().await;
+                Err(std::io::Error::other("broken off"))
+            });
+            let chunks = stream::once(async { Ok("{\"id\":1,") }).chain(broken_off);
+            let mut response = json(Body::from_stream(chunks));
             response
                 .headers_mut()
                 .insert("content-length", "1000".parse().unwrap());
