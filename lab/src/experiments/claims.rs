@@ -79,7 +79,7 @@ pub fn states_in_order(
     fault: (Duration, Duration),
 ) -> Claim {
     let text =
-        format!("the breaker `{name}` went through CLOSED, OPEN, HALF_OPEN, CLOSED in this order");
+        format!("the breaker {name} went through CLOSED, OPEN, HALF_OPEN, CLOSED in this order");
     let legal = |t: &Transition| {
         matches!(
             (t.from.as_str(), t.to.as_str()),

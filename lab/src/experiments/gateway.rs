@@ -349,6 +349,16 @@ fn median(results: &Results, variant: usize) -> String {
         .map_or("-".to_owned(), units::millis)
 }
 
+fn delivered_share(results: &Results, variant: usize) -> String {
+    let failed = results.overall(variant, FAILURE).failed_share();
+    failed.map_or("-".to_owned(), |failed| units::share(1.0 - failed))
+}
+
+fn served(results: &Results, variant: usize) -> String {
+    let figures = results.overall(variant, FAILURE);
+    units::per_second(figures.requests_per_second - figures.failures_per_second)
+}
+
 /// `100 % (1260/1260)`.
 fn delivered(results: &Results, variant: usize) -> String {
     let figures = results.overall(variant, FAILURE);
@@ -403,9 +413,9 @@ fn headline(results: &Results) -> Vec<Headline> {
         protected: of(results, V2),
     };
     vec![
-        tile("product delivered", delivered),
+        tile("product delivered", delivered_share),
         tile("median response", median),
-        tile("answers", throughput),
+        tile("pages served", served),
     ]
 }
 

@@ -173,7 +173,9 @@ impl Recorder {
             }
         }
         let any = sum.requests > 0;
-        let quantile = |q| sum.latencies.value_at_quantile(q) as f64 / 1000.0;
+        // The histogram answers with the upper edge of a bucket, which may lie above the longest latency itself.
+        let quantile =
+            |q| (sum.latencies.value_at_quantile(q) as f64 / 1000.0).min(millis(sum.longest));
         let per_second = |count: u64| {
             if length.is_zero() {
                 0.0

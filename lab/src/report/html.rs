@@ -47,7 +47,7 @@ fn top(html: &mut String, report: &Report) {
         report.claims().filter(|claim| claim.holds).count(),
     );
     let (class, verdict) = if all == held {
-        ("good", format!("All {all} claims hold"))
+        ("good", format!("Every claim holds ({held} of {all})"))
     } else {
         ("bad", format!("{} of {all} claims do not hold", all - held))
     };
@@ -354,7 +354,7 @@ mod tests {
         let mut report = samples::report();
         assert!(page(&report).contains("1 of 2 claims do not hold"));
         report.experiments[0].claims.retain(|claim| claim.holds);
-        assert!(page(&report).contains("All 1 claims hold"));
+        assert!(page(&report).contains("Every claim holds (1 of 1)"));
     }
 
     #[test]

@@ -1,11 +1,17 @@
 //! The results as tables for the terminal.
 
 use comfy_table::{
-    Attribute, Cell, CellAlignment, Color, ContentArrangement, Row as TableRow, Table, presets,
+    Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Row as TableRow, Table,
+    TableStyle,
 };
 
 use crate::report::model::{ALL, Claim, Experiment, Report, Row};
 use crate::report::units;
+
+/// A line under the head and one at the end; the rows need none.
+const STYLE: TableStyle = TableStyle::new()
+    .header_separator(LineStyle::none().fill('\u{2500}').junction('\u{2500}'))
+    .bottom_border(LineStyle::none().fill('\u{2500}').junction('\u{2500}'));
 
 /// Wide enough for every column where the width is not known (a pipe, a log).
 const WIDTH_WITHOUT_TERMINAL: u16 = 132;
@@ -22,7 +28,8 @@ pub fn tables(report: &Report, colour: bool) -> String {
             "\nOur figures, per endpoint and phase\n{}\n",
             figures(experiment, colour)
         );
-        text += &format!("\nClaims\n{}\n", claims(&experiment.claims, colour));
+        text += &observed(experiment);
+        text += &format!("\nClaims\n{}", claims(&experiment.claims, colour));
     }
     text
 }
@@ -30,7 +37,7 @@ pub fn tables(report: &Report, colour: bool) -> String {
 fn table(colour: bool) -> Table {
     let mut table = Table::new();
     table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .load_style(STYLE)
         .set_content_arrangement(ContentArrangement::Dynamic);
     if !colour {
         table.force_no_tty();
@@ -81,21 +88,33 @@ fn figures(experiment: &Experiment, colour: bool) -> Table {
     ]
     .map(right);
     table.set_header(left.into_iter().chain(heads));
-    // Users arriving is no measurement, and totals of a single endpoint say nothing new.
+    // Users arriving is no measurement, admins are in the report, and totals of a single endpoint say nothing new.
     let arriving = experiment.phases.first().map_or("", |phase| phase.name);
-    let single = experiment
+    let counted = |name: &str| {
+        experiment
+            .endpoints
+            .iter()
+            .any(|endpoint| endpoint.name == name && endpoint.counted)
+    };
+    let several = experiment
         .endpoints
         .iter()
         .filter(|endpoint| endpoint.counted)
         .count()
-        == 1;
-    let shown = |row: &&Row| row.phase != arriving && !(single && row.endpoint == ALL);
+        > 1;
+    let shown = |row: &&Row| {
+        row.phase != arriving && (counted(row.endpoint) || (row.endpoint == ALL && several))
+    };
     let mut last = ("", "");
     for row in experiment.figures.iter().filter(shown) {
-        let phase = if row.phase == last.0 {
-            ""
-        } else {
+        let new_phase = row.phase != last.0;
+        if new_phase && !last.0.is_empty() {
+            table.add_row([Cell::new("")]);
+        }
+        let phase = if new_phase {
             experiment.phase_label(row.phase)
+        } else {
+            ""
         };
         let endpoint = if (row.phase, row.endpoint) == last {
             ""
@@ -134,22 +153,44 @@ fn figure_row(experiment: &Experiment, row: &Row, phase: &str, endpoint: &str) -
     ])
 }
 
-fn claims(claims: &[Claim], colour: bool) -> Table {
-    let mut table = table(colour);
-    table.set_header(["verdict", "claim", "measured"]);
+/// A list: what was measured is too long for a column.
+fn claims(claims: &[Claim], colour: bool) -> String {
+    let mut text = String::new();
     for claim in claims {
-        let (word, shade) = if claim.holds {
-            ("holds", Color::Green)
+        let (word, code) = if claim.holds {
+            ("holds", "32")
         } else {
-            ("FAILS", Color::Red)
+            ("FAILS", "1;31")
         };
-        table.add_row([
-            Cell::new(word).fg(shade),
-            Cell::new(&claim.text),
-            Cell::new(&claim.measured),
-        ]);
+        let word = if colour {
+            format!("\u{1b}[{code}m{word}\u{1b}[0m")
+        } else {
+            word.to_owned()
+        };
+        text += &format!(" {word}  {}\n        {}\n", claim.text, claim.measured);
     }
-    table
+    text
+}
+
+fn observed(experiment: &Experiment) -> String {
+    let mut text = String::new();
+    for breaker in experiment
+        .breakers
+        .iter()
+        .filter(|breaker| !breaker.observed.is_empty())
+    {
+        let seen: Vec<String> = breaker
+            .observed
+            .iter()
+            .map(|s| format!("{} at {}", s.state, units::seconds(s.at_s)))
+            .collect();
+        text += &format!(
+            "\nBreaker {} as the polling admin saw it: {}\n",
+            breaker.name,
+            seen.join(", ")
+        );
+    }
+    text
 }
 
 #[cfg(test)]
