@@ -3,8 +3,8 @@
 //!
 //! Every figure is a ratio to a *floor* that is measured in the same run: one `Instant::now()` and two atomic
 //! read-modify-writes, which is about the least a guard that reads the time and keeps two counts can do. The time slices of all
-//! cases are interleaved, so that whatever slows the machine down for a while slows all of them, and the middle one of a
-//! case's slices counts.
+//! cases are interleaved, so that whatever slows the machine down for a while slows all of them; slices in which another
+//! program took a processor are left out; and the middle one of the others counts.
 
 // A program for a terminal: it prints, and a broken set-up may end it.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
@@ -23,12 +23,12 @@ const USAGE: &str =
     "usage: cargo bench -p tower-breaker --bench overhead -- [--quick] [--only CASE]";
 
 const FULL: Plan = Plan {
-    rounds: 201,
-    slice: Duration::from_millis(6),
+    rounds: 301,
+    slice: Duration::from_millis(3),
 };
 const QUICK: Plan = Plan {
-    rounds: 31,
-    slice: Duration::from_millis(3),
+    rounds: 61,
+    slice: Duration::from_millis(2),
 };
 // `cargo test --benches` runs benchmarks in a debug build, where only the allocations mean anything.
 const SMOKE: Plan = Plan {

@@ -1,6 +1,7 @@
 //! Time slices, interleaved over all cases.
 
 use std::{
+    fs,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
@@ -27,6 +28,8 @@ pub struct Row {
     /// Part of the results, and not only printed beside them.
     pub is_result: bool,
     pub must_not_allocate: bool,
+    /// Hardly ever had the machine for itself, so that the times may be far off.
+    pub is_disturbed: bool,
 }
 
 pub const THREADS: [usize; 2] = [1, 2];
@@ -34,9 +37,14 @@ pub const THREADS: [usize; 2] = [1, 2];
 // Between two looks at the clock, so that looking costs next to nothing.
 const BATCH: u64 = 500;
 
+// Fewer good slices than this, and the disturbed ones must do.
+const ENOUGH: usize = 7;
+
 #[derive(Default)]
 struct Series {
-    ns: Vec<f64>,
+    undisturbed: Vec<f64>,
+    disturbed: Vec<f64>,
+    is_disturbed: bool,
     calls: u64,
     allocations: u64,
 }
@@ -45,6 +53,9 @@ struct Slice {
     calls: u64,
     allocations: u64,
     time: Duration,
+    start: Instant,
+    // For how long another program had the processor that this thread wanted.
+    delay: Duration,
 }
 
 /// One row for each case and number of threads, in that order.
@@ -79,6 +90,7 @@ pub fn run(cases: &[Case], plan: Plan) -> Vec<Row> {
                 allocations_per_call: series[at].allocations as f64 / series[at].calls as f64,
                 is_result: case.kind != Kind::Context,
                 must_not_allocate: case.kind == Kind::Ours,
+                is_disturbed: series[at].is_disturbed,
             });
         }
     }
@@ -96,11 +108,14 @@ fn slice(case: &Case, threads: usize, length: Duration) -> Vec<Slice> {
                 let waiting = &waiting;
                 scope.spawn(move || {
                     calls(BATCH);
+                    let delayed = delay();
                     waiting.fetch_sub(1, Ordering::SeqCst);
                     while waiting.load(Ordering::SeqCst) > 0 {
                         std::hint::spin_loop();
                     }
-                    timed(&mut calls, length)
+                    let mut slice = timed(&mut calls, length);
+                    slice.delay = Duration::from_nanos(delay() - delayed);
+                    slice
                 })
             })
             .collect();
@@ -115,19 +130,43 @@ fn timed(calls: &mut Calls, length: Duration) -> Slice {
     let allocations = allocations::so_far();
     let mut done = 0;
     let start = Instant::now();
-    loop {
+    let time = loop {
         calls(BATCH);
         done += BATCH;
         let time = start.elapsed();
         if time >= length {
-            let allocations = allocations::so_far() - allocations;
-            return Slice {
-                calls: done,
-                allocations,
-                time,
-            };
+            break time;
         }
+    };
+    let allocations = allocations::so_far() - allocations;
+    Slice {
+        calls: done,
+        allocations,
+        time,
+        start,
+        delay: Duration::ZERO,
     }
+}
+
+// Another program took a processor, or the threads did not run side by side. Then this measures neither a call nor two
+// threads at once.
+fn is_disturbed(slices: &[Slice]) -> bool {
+    slices.iter().any(|slice| {
+        let apart = slice.start.saturating_duration_since(slices[0].start)
+            + slices[0].start.saturating_duration_since(slice.start);
+        (slice.delay + apart) * 50 > slice.time
+    })
+}
+
+// How many nanoseconds this thread has been ready to run while the processor was with somebody else, where the system
+// says so.
+fn delay() -> u64 {
+    let statistics = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    statistics
+        .split_whitespace()
+        .nth(1)
+        .and_then(|delay| delay.parse().ok())
+        .unwrap_or(0)
 }
 
 impl Series {
@@ -135,13 +174,22 @@ impl Series {
     fn add(&mut self, slices: &[Slice]) {
         let calls: u64 = slices.iter().map(|slice| slice.calls).sum();
         let time: Duration = slices.iter().map(|slice| slice.time).sum();
-        self.ns.push(time.as_nanos() as f64 / calls as f64);
+        let ns = time.as_nanos() as f64 / calls as f64;
+        match is_disturbed(slices) {
+            true => self.disturbed.push(ns),
+            false => self.undisturbed.push(ns),
+        }
         self.calls += calls;
         self.allocations += slices.iter().map(|slice| slice.allocations).sum::<u64>();
     }
 
     fn median(&mut self) -> f64 {
-        self.ns.sort_by(f64::total_cmp);
-        self.ns[self.ns.len() / 2]
+        let mut ns = std::mem::take(&mut self.undisturbed);
+        self.is_disturbed = ns.len() < ENOUGH;
+        if self.is_disturbed {
+            ns.append(&mut self.disturbed);
+        }
+        ns.sort_by(f64::total_cmp);
+        ns[ns.len() / 2]
     }
 }

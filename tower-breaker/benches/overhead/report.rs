@@ -39,6 +39,13 @@ pub fn print(rows: &[Row]) {
     println!(
         "\nBelow the second line, for comparison: tower's own, here with tokio's `test-util`, which slows its timer down."
     );
+    let disturbed = rows.iter().filter(|row| row.is_disturbed).count();
+    if disturbed > 0 {
+        println!(
+            "The machine was busy with something else: {disturbed} of {} figures are doubtful. Run it again.",
+            rows.len()
+        );
+    }
 }
 
 fn rule() {
