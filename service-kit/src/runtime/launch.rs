@@ -118,14 +118,15 @@ where
         signals::stop_on_signals(shutdown.clone())
             .map_err(|error| RunError::Runtime(crate::io_reason(&error)))?;
         if flags.stop_on_stdin_eof {
-            signals::stop_on_stdin_eof(shutdown.clone());
+            signals::stop_on_stdin_eof(shutdown.clone())
+                .map_err(|error| RunError::Runtime(crate::io_reason(&error)))?;
         }
         let running = begin(info, common, config, start, shutdown).await?;
         output::say(&announce::line(info.name, running.http, running.ops));
         running.wait().await;
         Ok(())
     });
-    // A blocking task that hangs (stdin, a stuck disk) must not hold the process.
+    // A blocking task that hangs (a stuck disk) must not hold the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
 }

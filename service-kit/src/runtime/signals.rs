@@ -1,6 +1,5 @@
 //! What tells the process to stop.
 
-use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -21,17 +20,18 @@ pub(crate) fn stop_on_signals(shutdown: CancellationToken) -> std::io::Result<()
 }
 
 /// Cancels `shutdown` when the process that started this one is gone and so stdin is closed.
-pub(crate) fn stop_on_stdin_eof(shutdown: CancellationToken) {
-    tokio::spawn(async move {
-        let mut stdin = tokio::io::stdin();
-        let mut ignored = [0_u8; 256];
-        loop {
-            match stdin.read(&mut ignored).await {
-                Ok(0) | Err(_) => break,
-                Ok(_) => {}
-            }
-        }
+///
+/// A thread of its own: a read of stdin cannot be interrupted, and the runtime would wait for one of its blocking
+/// threads at the end.
+pub(crate) fn stop_on_stdin_eof(shutdown: CancellationToken) -> std::io::Result<()> {
+    let until_closed = move || {
+        // An error is as good as the end: nobody is there to talk to.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
         tracing::info!("stdin was closed");
         shutdown.cancel();
-    });
+    };
+    std::thread::Builder::new()
+        .name("stdin".to_owned())
+        .spawn(until_closed)?;
+    Ok(())
 }
