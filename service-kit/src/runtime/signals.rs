@@ -3,18 +3,22 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Cancels `shutdown` at SIGTERM or SIGINT.
-pub(crate) fn stop_on_signals(shutdown: CancellationToken) -> std::io::Result<()> {
+/// Cancels `shutdown` at the first SIGTERM or SIGINT and `hurry` at the second.
+pub(crate) fn stop_on_signals(
+    shutdown: CancellationToken,
+    hurry: CancellationToken,
+) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-            () = shutdown.cancelled() => return,
-        };
-        tracing::info!(signal = name, "asked to stop");
-        shutdown.cancel();
+        for order in [shutdown, hurry] {
+            let name = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            };
+            tracing::info!(signal = name, "asked to stop");
+            order.cancel();
+        }
     });
     Ok(())
 }
