@@ -1,6 +1,7 @@
 //! From command line to running service to exit status.
 
 use super::common::{CommonSettings, DrainSettings};
+use super::context::Bound;
 use super::drain::Drain;
 use super::{Context, RunError, StartError, announce, listen, serve, signals};
 use crate::cli::{self, Flags, ServiceInfo};
@@ -115,11 +116,10 @@ where
         .map_err(|error| RunError::Runtime(crate::io_reason(&error)))?;
     let outcome = runtime.block_on(async {
         let orders = Orders::default();
-        signals::stop_on_signals(orders.shutdown.clone(), orders.hurry.clone())
-            .map_err(|error| RunError::Runtime(crate::io_reason(&error)))?;
+        let failed = |error: std::io::Error| RunError::Runtime(crate::io_reason(&error));
+        signals::stop_on_signals(orders.shutdown.clone(), orders.hurry.clone()).map_err(failed)?;
         if flags.stop_on_stdin_eof {
-            signals::stop_on_stdin_eof(orders.shutdown.clone())
-                .map_err(|error| RunError::Runtime(crate::io_reason(&error)))?;
+            signals::stop_on_stdin_eof(orders.shutdown.clone()).map_err(failed)?;
         }
         let running = begin(info, common, config, start, orders).await?;
         output::say(&announce::line(info.name, running.http, running.ops));
@@ -177,10 +177,8 @@ where
         metrics.clone(),
         orders.shutdown.clone(),
     ));
-    let context = Context::new(
-        FaultSwitch::new(common.faults.simulate),
-        orders.shutdown.clone(),
-    );
+    let switch = FaultSwitch::new(common.faults.simulate);
+    let context = Context::new(Bound { http, ops }, switch, orders.shutdown.clone());
     let ops_drain = Drain::default();
     let ops_router = ops::router(&context, metrics);
     tokio::spawn(serve::serve(

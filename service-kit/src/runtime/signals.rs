@@ -24,18 +24,15 @@ pub(crate) fn stop_on_signals(
 }
 
 /// Cancels `shutdown` when the process that started this one is gone and so stdin is closed.
-///
-/// A thread of its own: a read of stdin cannot be interrupted, and the runtime would wait for one of its blocking
-/// threads at the end.
 pub(crate) fn stop_on_stdin_eof(shutdown: CancellationToken) -> std::io::Result<()> {
-    let until_closed = move || {
-        // An error is as good as the end: nobody is there to talk to.
+    // A thread of its own, not tokio's blocking pool: the runtime would wait for the read when it ends.
+    let watch = move || {
         let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
         tracing::info!("stdin was closed");
         shutdown.cancel();
     };
     std::thread::Builder::new()
         .name("stdin".to_owned())
-        .spawn(until_closed)?;
-    Ok(())
+        .spawn(watch)
+        .map(drop)
 }
