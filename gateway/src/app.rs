@@ -39,7 +39,6 @@ pub async fn start(config: Config, context: Context) -> Result<Router, StartErro
     let own = own_routes(&context, config.product_details, &upstreams);
     let plane = DataPlane {
         routes: config.routes,
-        stacks: upstreams.iter().map(Upstream::proxied).collect(),
         upstreams,
         own,
     };

@@ -15,6 +15,7 @@ use crate::experiments::{self, Bench, Mode};
 use crate::output::{self, Output};
 use crate::processes::Supervisor;
 use crate::report::model::{Machine, Report, SCHEMA};
+use crate::report::terminal::Look;
 use crate::report::{charts, html, terminal, units};
 use crate::signals::Interrupts;
 
@@ -119,7 +120,11 @@ fn conclude(cli: &Cli, output: &Output, report: &Report) -> Result<ExitCode, Lab
     if cli.json {
         console::print(&(json + "\n"));
     } else {
-        console::print(&terminal::tables(report, console::colour_on_stdout()));
+        let look = Look {
+            colour: console::colour_on_stdout(),
+            width: terminal::terminal_width(),
+        };
+        console::print(&terminal::tables(report, look));
         console::print(&format!(
             "\nTook {}. Open {} for the charts; report.json, the pictures and the services' logs are beside it.\n",
             units::seconds(report.wall_seconds),

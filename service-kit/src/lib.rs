@@ -26,10 +26,15 @@ pub use runtime::{Context, StartError, run};
 /// The error type of `tower` stacks.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why an input or output operation failed, in plain words without error numbers.
+/// Why an input or output operation failed, without the error number that std appends.
 pub(crate) fn io_reason(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::Other => error.to_string(),
-        kind => kind.to_string(),
+    let text = error.to_string();
+    let reason = text
+        .split_once(" (os error ")
+        .map_or(text.as_str(), |(reason, _)| reason);
+    let mut letters = reason.chars();
+    match letters.next() {
+        Some(first) => first.to_lowercase().chain(letters).collect(),
+        None => error.kind().to_string(),
     }
 }

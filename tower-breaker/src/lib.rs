@@ -1,4 +1,46 @@
-//! tower-breaker
+//! Circuit breaker and bulkhead for [Tower](https://docs.rs/tower): they keep a service alive when what it depends on is
+//! not.
+//!
+//! ```
+//! use std::time::Duration;
+//! use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+//! use tower_breaker::{BoxError, Bulkhead, BulkheadLayer, CircuitBreaker, CircuitBreakerLayer, FailureRate, Refused};
+//!
+//! async fn call(stock_of: u32) -> Result<u32, BoxError> {
+//!     let breaker = CircuitBreaker::builder("inventory")
+//!         .consecutive_failures(5)
+//!         .failure_rate(FailureRate::over_calls(100).threshold(0.5).minimum_calls(20))
+//!         .open_for(Duration::from_secs(10))
+//!         .build()?;
+//!     let mut inventory = ServiceBuilder::new()
+//!         .layer(BulkheadLayer::new(Bulkhead::builder("inventory").max_concurrent(64).build()?))
+//!         .layer(CircuitBreakerLayer::new(breaker))
+//!         .timeout(Duration::from_millis(500))
+//!         .service(service_fn(async |item: u32| Ok::<_, BoxError>(item * 2)));
+//!     match inventory.ready().await?.call(stock_of).await {
+//!         Err(err) if Refused::find(&*err).is_some() => Ok(0), // refused at once: nothing was sent
+//!         answer => answer,
+//!     }
+//! }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! # assert_eq!(call(21).await?, 42);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! * [`breaker`]: stops calling what keeps failing, and tries again gently. A handle without tower in it
+//!   ([`CircuitBreaker`]), and a layer over it ([`CircuitBreakerLayer`]).
+//! * [`bulkhead`]: bounds how many calls run at once, so that one slow dependency does not tie up everything.
+//! * [`classify`]: what counts as a failure.
+//! * [`mode`]: whether a refusal is an error in a box, a typed error, or a response.
+//! * `http` (feature, on by default): refusals and errors as `503`, `504` and `502` responses.
+//!
+//! # What holds everywhere
+//!
+//! Guards ask nothing of the inner service: no `Clone`, no `'static`, no `Sync`. Their futures are plain types, never boxed.
+//! The call path takes no lock and allocates nothing. Whatever ends a call, a result, a panic or a dropped future, is accounted
+//! for exactly once. The library starts no tasks, and reads the time from tokio's clock or the one it is given.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

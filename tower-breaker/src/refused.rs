@@ -133,10 +133,54 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` refused the call: {}", self.name, self.reason)?;
         match self.retry_after {
-            Some(wait) if !wait.is_zero() => write!(f, "; retry in {wait:?}"),
+            Some(wait) if !wait.is_zero() => write!(f, "; retry in {:?}", whole_milliseconds(wait)),
             _ => Ok(()),
         }
     }
 }
 
+// Rounded up: who comes when he is told to should not come too early.
+fn whole_milliseconds(wait: Duration) -> Duration {
+    let finer = wait.subsec_nanos() % 1_000_000;
+    if finer == 0 {
+        wait
+    } else {
+        wait + Duration::from_nanos(u64::from(1_000_000 - finer))
+    }
+}
+
 impl StdError for Refused {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(wait: Option<Duration>) -> Refused {
+        Refused::new("stock".into(), Reason::CircuitOpen, wait)
+    }
+
+    #[test]
+    fn the_text_says_who_why_and_when_in_readable_steps() {
+        let text = |nanos| refused(Some(Duration::from_nanos(nanos))).to_string();
+        let said = "`stock` refused the call: the circuit is open";
+        assert_eq!(refused(None).to_string(), said);
+        assert_eq!(text(0), said);
+        assert_eq!(text(1), format!("{said}; retry in 1ms"));
+        assert_eq!(text(437_965_318), format!("{said}; retry in 438ms"));
+        assert_eq!(text(10_000_000_000), format!("{said}; retry in 10s"));
+    }
+
+    #[test]
+    fn a_refusal_is_found_through_every_form_that_guards_give_it() {
+        let boxed: BoxError = refused(None).into();
+        assert!(Refused::find_in(&boxed).is_some());
+        assert!(Refused::find_in(&refused(None)).is_some());
+        assert!(Refused::find_in(&Error::<Infallible>::Refused(refused(None))).is_some());
+        assert!(Refused::find_in(&Error::<BoxError>::Inner(boxed)).is_some());
+        assert!(Refused::find_in(&BoxError::from("down")).is_none());
+        assert!(Refused::find_in(&"not even an error").is_none());
+
+        let wrapped = std::io::Error::other(Error::<std::io::Error>::Refused(refused(None)));
+        assert!(Refused::find(&wrapped).is_some());
+    }
+}

@@ -166,7 +166,7 @@ async fn probe_until_closed_tells_how_many_checks_it_took() {
 async fn a_probe_dropped_in_the_middle_leaves_a_working_circuit() {
     let breaker = breaker(1);
     open(&breaker);
-    let probe = breaker.probe_until_closed(|| std::future::pending());
+    let probe = breaker.probe_until_closed(std::future::pending);
     assert!(
         tokio::time::timeout(WAIT + Duration::from_secs(1), probe)
             .await

@@ -33,7 +33,7 @@ pub(super) enum Command {
     Close(oneshot::Sender<()>),
 }
 
-/// What the writer has done since it started.
+/// What the writer has done since it started; the same numbers go to the metrics.
 #[derive(Debug, Default)]
 pub struct Stats {
     commits: AtomicU64,
@@ -41,13 +41,17 @@ pub struct Stats {
     failed: AtomicU64,
 }
 
+const COMMITS: &str = "cart_store_commits_total";
+const ADDED: &str = "cart_store_added_total";
+const FAILED: &str = "cart_store_failed_total";
+
 impl Stats {
     /// Transactions committed.
     pub fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed)
     }
 
-    /// Adds acknowledged, without replays.
+    /// Adds that happened, without replays.
     pub fn added(&self) -> u64 {
         self.added.load(Ordering::Relaxed)
     }
@@ -55,6 +59,24 @@ impl Stats {
     /// Commands that the database failed.
     pub fn failed(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)
+    }
+
+    fn describe() {
+        metrics::describe_counter!(COMMITS, "Transactions committed by the cart store");
+        metrics::describe_counter!(ADDED, "Items added to carts");
+        metrics::describe_counter!(FAILED, "Commands that the cart's database failed");
+        for name in [COMMITS, ADDED, FAILED] {
+            metrics::counter!(name).absolute(0);
+        }
+    }
+
+    fn count(&self, commits: u64, added: u64, failed: u64) {
+        self.commits.fetch_add(commits, Ordering::Relaxed);
+        self.added.fetch_add(added, Ordering::Relaxed);
+        self.failed.fetch_add(failed, Ordering::Relaxed);
+        metrics::counter!(COMMITS).increment(commits);
+        metrics::counter!(ADDED).increment(added);
+        metrics::counter!(FAILED).increment(failed);
     }
 }
 
@@ -116,6 +138,7 @@ impl Writer {
     pub(super) fn spawn(self, queue: usize) -> Result<WriterHandle, OpenError> {
         let (commands, inbox) = mpsc::channel(queue);
         let stats = self.stats.clone();
+        Stats::describe();
         thread::Builder::new()
             .name("cart-writer".into())
             .spawn(move || self.run(inbox))
@@ -181,26 +204,22 @@ impl Writer {
 
         match outcome {
             Ok(results) => {
-                self.stats.commits.fetch_add(1, Ordering::Relaxed);
+                let added = results
+                    .iter()
+                    .filter(|result| matches!(result, Ok(added) if !added.replayed));
+                let failed = results
+                    .iter()
+                    .filter(|result| matches!(result, Err(AddError::Store(_))));
+                self.stats
+                    .count(1, added.count() as u64, failed.count() as u64);
                 for (reply, result) in replies.into_iter().zip(results) {
-                    match &result {
-                        Ok(added) if !added.replayed => {
-                            self.stats.added.fetch_add(1, Ordering::Relaxed)
-                        }
-                        Err(AddError::Store(_)) => {
-                            self.stats.failed.fetch_add(1, Ordering::Relaxed)
-                        }
-                        _ => 0,
-                    };
                     // The caller may be gone; the item is in the cart all the same.
                     let _ = reply.send(result);
                 }
             }
             Err(error) => {
                 tracing::error!(%error, commands = replies.len(), "carts were not written");
-                self.stats
-                    .failed
-                    .fetch_add(replies.len() as u64, Ordering::Relaxed);
+                self.stats.count(0, 0, replies.len() as u64);
                 for reply in replies {
                     let _ = reply.send(Err(error.clone().into()));
                 }

@@ -105,7 +105,7 @@ pub async fn show(
     State(sources): State<Sources>,
     Path(Params { id }): Path<Params>,
 ) -> Result<Json<ProductDetails>, Problem> {
-    let id = parse_id(&id)?;
+    let id = parse_id(&id).ok_or_else(not_an_id)?;
     let product = async {
         match sources.product.oneshot(id).await.map_err(problem)? {
             Lookup::Found(product) => Ok(product),
@@ -125,17 +125,19 @@ pub async fn show(
     }))
 }
 
-fn parse_id(text: &str) -> Result<ProductId, Problem> {
-    let number = text
-        .bytes()
-        .all(|byte| byte.is_ascii_digit())
+fn parse_id(text: &str) -> Option<ProductId> {
+    let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    is_digits
         .then(|| text.parse().ok())
-        .flatten();
-    number.map(ProductId).ok_or_else(|| {
-        Problem::bad_request(
-            "A product id is a whole number, written in digits, of at most 18446744073709551615",
-        )
-    })
+        .flatten()
+        .map(ProductId)
+}
+
+fn not_an_id() -> Problem {
+    Problem::bad_request(format!(
+        "A product id is a whole number, written in digits, of at most {}",
+        u64::MAX
+    ))
 }
 
 fn problem(error: BoxError) -> Problem {

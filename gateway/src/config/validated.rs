@@ -40,14 +40,6 @@ pub struct Config {
     pub product_details: Option<ProductDetails>,
 }
 
-impl Config {
-    /// The upstream that an id stands for.
-    #[must_use]
-    pub fn upstream(&self, id: UpstreamId) -> &raw::Upstream {
-        &self.upstreams[id.0]
-    }
-}
-
 impl UpstreamId {
     /// Its place in anything that was made from [`Config::upstreams`], in the same order.
     #[must_use]
@@ -153,7 +145,7 @@ fn routes(raw: &raw::Config, names: &Names, violations: &mut Vec<Violation>) -> 
         .chain(raw.product_details.as_ref().map(|_| PRODUCT_DETAILS))
         .collect();
     for path in &own {
-        // The tests below parse each of them, and no two are the same.
+        // Each of them parses and no two are the same: the tests below look every one up.
         if let Ok(pattern) = path.parse() {
             let _: Result<(), _> = table.insert(pattern, Target::Own);
         }
@@ -205,4 +197,82 @@ fn product_details(
         recommendations: recommendations?,
         fallback: page.fallback,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use service_kit::{client::ClientSettings, resilience::Policy};
+
+    use super::*;
+    use crate::data::path::SafePath;
+
+    fn upstream(name: &str) -> raw::Upstream {
+        raw::Upstream {
+            name: name.to_owned(),
+            url: http::Uri::from_static("http://127.0.0.1:1"),
+            client: ClientSettings::default(),
+            policy: Policy::default(),
+            probe: None,
+        }
+    }
+
+    fn route(path: &str, upstream: &str) -> raw::Route {
+        raw::Route {
+            path: path.to_owned(),
+            upstream: upstream.to_owned(),
+        }
+    }
+
+    fn page() -> raw::ProductDetails {
+        raw::ProductDetails {
+            product: "b".to_owned(),
+            recommendations: "a".to_owned(),
+            fallback: false,
+        }
+    }
+
+    #[test]
+    fn every_path_leads_to_the_upstream_its_route_names() {
+        let (config, violations) = validate(raw::Config {
+            upstreams: vec![upstream("a"), upstream("b")],
+            routes: vec![route("/a/{*rest}", "a"), route("/b", "b")],
+            product_details: Some(page()),
+        });
+        assert_eq!(violations, []);
+        for (path, name) in [
+            ("/a/1", Some("a")),
+            ("/b", Some("b")),
+            (HEALTH, None),
+            (CIRCUIT_STATUS, None),
+            ("/product-details/1", None),
+        ] {
+            let (_, target) = config.routes.find(&SafePath::parse(path).unwrap()).unwrap();
+            let got = match target {
+                Target::Own => None,
+                Target::Upstream(id) => Some(config.upstreams[id.index()].name.as_str()),
+            };
+            assert_eq!(got, name, "{path}");
+        }
+        let page = config.product_details.unwrap();
+        assert_eq!(config.upstreams[page.product.index()].name, "b");
+        assert_eq!(config.upstreams[page.recommendations.index()].name, "a");
+    }
+
+    /// Without the page its path is as free as any other, and a conflict is then one between routes.
+    #[test]
+    fn the_pages_path_is_taken_only_by_the_page() {
+        let (_, violations) = validate(raw::Config {
+            upstreams: vec![upstream("a")],
+            routes: vec![route(PRODUCT_DETAILS, "a"), route(PRODUCT_DETAILS, "a")],
+            product_details: None,
+        });
+        let [violation] = &violations[..] else {
+            panic!("{violations:?}");
+        };
+        assert_eq!(violation.at, Place::RoutePath(1));
+        assert!(
+            violation.allowed.contains("no other route"),
+            "{violation:?}"
+        );
+    }
 }

@@ -39,7 +39,6 @@ impl RequestBodyError {
 }
 
 /// Marks the errors of a request body.
-#[must_use]
 pub fn marked(body: Body) -> Body {
     Body::new(body.map_err(|error| RequestBodyError(error.into())))
 }

@@ -24,7 +24,7 @@ use super::{
     body::{RequestBodyError, marked},
     headers::{self, Seen},
     route::RouteTable,
-    upstream::{Proxied, Upstream},
+    upstream::Upstream,
 };
 use crate::config::Target;
 
@@ -35,8 +35,6 @@ pub struct DataPlane {
     pub routes: RouteTable<Target>,
     /// Every upstream, at the place its id says.
     pub upstreams: Vec<Upstream>,
-    /// Each upstream's stack, in the same order.
-    pub stacks: Vec<Proxied>,
     /// What the gateway answers itself.
     pub own: Router,
 }
@@ -60,13 +58,10 @@ pub async fn serve(State(plane): State<Arc<DataPlane>>, request: Request) -> Res
                 .into_response()
         }
         Some(Target::Upstream(id)) => {
-            let place = id.index();
-            let (Some(upstream), Some(stack)) =
-                (plane.upstreams.get(place), plane.stacks.get(place))
-            else {
+            let Some(upstream) = plane.upstreams.get(id.index()) else {
                 return Problem::internal().into_response();
             };
-            match send(upstream, stack.clone(), parts, body, host.as_ref()).await {
+            match send(upstream, parts, body, host.as_ref()).await {
                 Ok(response) => response,
                 Err(problem) => problem.into_response(),
             }
@@ -80,7 +75,6 @@ fn refused(refusal: &Refusal) -> Problem {
 
 async fn send(
     upstream: &Upstream,
-    stack: Proxied,
     mut parts: Parts,
     body: Body,
     host: Option<&Authority>,
@@ -97,7 +91,8 @@ async fn send(
     parts.uri = origin_form(parts.uri);
     parts.version = Version::HTTP_11;
     let method = parts.method.clone();
-    let response = stack
+    let response = upstream
+        .proxied()
         .oneshot(Request::from_parts(parts, marked(body)))
         .await
         .map_err(|error| failed(upstream, &error))?;

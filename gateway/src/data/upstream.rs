@@ -29,6 +29,7 @@ pub struct Upstream {
     http: HttpClient,
     policy: Policy,
     prober: Option<Prober>,
+    proxied: Proxied,
 }
 
 impl Upstream {
@@ -44,12 +45,14 @@ impl Upstream {
         let prober = config
             .probe
             .and_then(|path| Prober::new(&config.policy, http.clone(), path));
+        let proxied = stack(&config.policy, http.clone(), ResponseHead, None);
         Self {
             name: config.name,
             authority,
             http,
             policy: config.policy,
             prober,
+            proxied,
         }
     }
 
@@ -77,7 +80,7 @@ impl Upstream {
     /// Its stack for proxied requests.
     #[must_use]
     pub fn proxied(&self) -> Proxied {
-        stack(&self.policy, self.http.clone(), ResponseHead, None)
+        self.proxied.clone()
     }
 
     /// Its stack for a resource, whose answer becomes a `Res`: the upstream's, or that of the fallback.

@@ -14,3 +14,4 @@ mod check;
 mod drain;
 mod product_details;
 mod proxy;
+mod shop;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::load::{Figures, Trace};
-use crate::report::model::{Claim, Transition};
+use crate::report::model::{Breaker, Claim, Transition};
 use crate::report::units;
 
 /// A median may be this much above its healthy self and still count as unharmed: room for the noise of a busy machine.
@@ -121,57 +121,82 @@ pub fn states_in_order(
 /// The services log whole milliseconds: a call sent within this long of an opening may in truth have come before it.
 const LOG_RESOLUTION: Duration = Duration::from_millis(2);
 
-/// After the breaker first opened, each open period let at most one call through to be slow: its trial.
+/// How many answers were slow, of requests sent before the breaker first opened and in each of its open periods.
 ///
-/// Slow calls are counted from outside, from what users saw: an answer that took at least `slow` must have waited for
-/// the dependency, as the breaker refuses in no time. An open period runs from one opening to the next; a user whose
-/// request was under way when the breaker opened is not in it.
-pub fn one_slow_call_a_period<'a>(
-    transitions: &[Transition],
-    v2: impl Iterator<Item = &'a Trace> + Clone,
+/// An answer that took at least `slow` must have waited for the dependency, as an open breaker refuses in no time. An
+/// open period runs from one opening to the next; a user whose request was under way at the opening is not in it.
+fn slow_answers<'a>(
+    breaker: &Breaker,
+    traces: impl Iterator<Item = &'a Trace>,
     slow: Duration,
-) -> Claim {
-    let text = format!(
-        "after the breaker opened, at most one call an open period was slow ({} or more)",
-        units::millis(slow.as_secs_f64() * 1000.0)
-    );
-    let openings: Vec<f64> = transitions
+) -> (usize, Vec<usize>) {
+    let openings: Vec<f64> = breaker
+        .transitions
         .iter()
         .filter(|t| t.to == "OPEN")
         .map(|t| t.at_s)
         .collect();
-    let slow_calls = |from: f64, to: f64| {
-        let first = from + LOG_RESOLUTION.as_secs_f64();
-        v2.clone()
-            .filter(|t| t.latency >= slow && (first..to).contains(&t.started.as_secs_f64()))
-            .count()
-    };
-    let per_period: Vec<usize> = openings
+    let (mut before, mut per_period) = (0, vec![0; openings.len()]);
+    for trace in traces.filter(|trace| trace.latency >= slow) {
+        let sent = trace.started.as_secs_f64() - LOG_RESOLUTION.as_secs_f64();
+        match openings.iter().rposition(|opening| sent >= *opening) {
+            Some(period) => per_period[period] += 1,
+            None => before += 1,
+        }
+    }
+    (before, per_period)
+}
+
+fn listed(counts: &[usize]) -> String {
+    if counts.is_empty() {
+        return "none".to_owned();
+    }
+    counts
         .iter()
-        .enumerate()
-        .map(|(index, from)| {
-            slow_calls(
-                *from,
-                openings.get(index + 1).copied().unwrap_or(f64::INFINITY),
-            )
-        })
-        .collect();
-    let before = openings
-        .first()
-        .map_or(0, |first| slow_calls(f64::NEG_INFINITY, *first));
-    let listed: Vec<String> = per_period.iter().map(usize::to_string).collect();
+        .map(usize::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// After the breaker first opened, each open period let at most one call through to be slow: its trial. That is checked
+/// from outside, by what users waited, and inside, by the trials that failed.
+pub fn one_slow_call_a_period<'a>(
+    breaker: &Breaker,
+    traces: impl Iterator<Item = &'a Trace>,
+    slow: Duration,
+) -> Claim {
+    let (before, per_period) = slow_answers(breaker, traces, slow);
+    let periods = per_period.len();
     Claim {
-        text,
-        holds: !openings.is_empty() && per_period.iter().all(|calls| *calls <= 1),
-        measured: format!(
-            "{} open periods, slow calls in each: {}; {before} were under way when it first opened",
-            openings.len(),
-            if listed.is_empty() {
-                "none".to_owned()
-            } else {
-                listed.join(", ")
-            },
+        text: format!(
+            "after the breaker opened, at most one call an open period was slow ({} or more)",
+            units::millis(slow.as_secs_f64() * 1000.0)
         ),
+        holds: periods > 0
+            && per_period.iter().all(|calls| *calls <= 1)
+            && breaker.trials_failed <= periods as u64,
+        measured: format!(
+            "{periods} open periods: {} trials failed, slow answers in each: {}; {before} requests were under way when it \
+             first opened",
+            breaker.trials_failed,
+            listed(&per_period),
+        ),
+    }
+}
+
+/// After the breaker first opened, no user was slowed down, not even by a trial.
+pub fn nobody_waits_for_a_trial<'a>(
+    breaker: &Breaker,
+    traces: impl Iterator<Item = &'a Trace>,
+    slow: Duration,
+) -> Claim {
+    let (_, per_period) = slow_answers(breaker, traces, slow);
+    let waited: usize = per_period.iter().sum();
+    let trials = breaker.trials_failed + breaker.trials_succeeded;
+    Claim {
+        text: "no user waited for a trial of the breaker".to_owned(),
+        holds: waited == 0 && trials > 0,
+        measured: format!("{trials} trials, {waited} users waited"),
     }
 }
 
@@ -243,6 +268,21 @@ mod tests {
         }
         transitions
     }
+
+    fn breaker(steps: &[(&str, f64)], trials_failed: u64) -> Breaker {
+        Breaker {
+            name: "recommendations".into(),
+            process: "v2".into(),
+            variant: "v2",
+            refused: 0,
+            trials_succeeded: 0,
+            trials_failed,
+            transitions: log(steps),
+            observed: vec![],
+        }
+    }
+
+    const SLOW: Duration = Duration::from_millis(900);
 
     fn trace(started: f64, latency: f64, failed: bool) -> Trace {
         Trace {
@@ -328,34 +368,56 @@ mod tests {
 
     #[test]
     fn one_slow_call_in_each_open_period_and_no_more() {
-        let transitions = log(&[
-            ("OPEN", 11.0),
-            ("HALF_OPEN", 16.0),
-            ("OPEN", 17.0),
-            ("HALF_OPEN", 22.0),
-        ]);
-        let slow = Duration::from_millis(900);
-        let check = |traces: &[Trace]| one_slow_call_a_period(&transitions, traces.iter(), slow);
-        let before: Vec<Trace> = (0..50)
+        let mut breaker = breaker(
+            &[
+                ("OPEN", 11.0),
+                ("HALF_OPEN", 16.0),
+                ("OPEN", 17.0),
+                ("HALF_OPEN", 22.0),
+            ],
+            2,
+        );
+        let mut traces: Vec<Trace> = (0..50)
             .map(|n| trace(10.0 + f64::from(n) / 60.0, 1.0, false))
             .collect();
-        let mut traces = before;
         traces.extend([
             trace(16.0, 1.0, false),
             trace(22.0, 1.0, false),
             trace(18.0, 0.002, false),
         ]);
-        let claim = check(&traces);
+        let check = |breaker: &Breaker, traces: &[Trace]| {
+            one_slow_call_a_period(breaker, traces.iter(), SLOW)
+        };
+        let claim = check(&breaker, &traces);
         assert!(claim.holds, "{claim:?}");
         assert!(
-            claim.measured.contains("2 open periods") && claim.measured.contains("50 were"),
+            claim.measured.contains("2 open periods") && claim.measured.contains("50 requests"),
             "{claim:?}"
         );
-        traces.push(trace(16.5, 1.0, false));
-        assert!(!check(&traces).holds);
+        breaker.trials_failed = 3;
         assert!(
-            !one_slow_call_a_period(&[], traces.iter(), slow).holds,
+            !check(&breaker, &traces).holds,
+            "a trial that no user saw counts too"
+        );
+        breaker.trials_failed = 2;
+        traces.push(trace(16.5, 1.0, false));
+        assert!(!check(&breaker, &traces).holds);
+        assert!(
+            !check(&self::breaker(&[], 0), &traces).holds,
             "never opened"
+        );
+    }
+
+    #[test]
+    fn a_user_who_waits_for_a_trial_is_noticed() {
+        let breaker = breaker(&[("OPEN", 11.0), ("HALF_OPEN", 16.0), ("CLOSED", 16.1)], 1);
+        let check =
+            |traces: &[Trace]| nobody_waits_for_a_trial(&breaker, traces.iter(), SLOW).holds;
+        assert!(check(&[trace(10.5, 1.0, false), trace(16.0, 0.002, false)]));
+        assert!(!check(&[trace(16.0, 1.0, false)]));
+        assert!(
+            !nobody_waits_for_a_trial(&self::breaker(&[], 0), [].iter(), SLOW).holds,
+            "there was no trial"
         );
     }
 

@@ -10,7 +10,7 @@ use http::Method;
 use serde::Deserialize;
 
 use crate::error::LabError;
-use crate::experiments::results::{Results, observed_states};
+use crate::experiments::results::Results;
 use crate::experiments::system::{Hands, Service, described, shipped, url};
 use crate::experiments::{Bench, Mode, claims};
 use crate::load::{
@@ -260,16 +260,15 @@ pub async fn run(bench: &Bench<'_>) -> Result<model::Experiment, LabError> {
         _ => Ok(()),
     });
     let measured = bench.supervisor.guard(driven).await?;
-    let transitions = hands
-        .transitions(&system.gateways[V2], BREAKER, measured.started_unix_ms)
+    let variant = variants()[V2].name;
+    let breaker = hands
+        .breaker(
+            &system.gateways[V2],
+            BREAKER,
+            variant,
+            measured.started_unix_ms,
+        )
         .await?;
-    let breaker = Breaker {
-        name: BREAKER.to_owned(),
-        process: system.gateways[V2].name.clone(),
-        variant: variants()[V2].name,
-        transitions,
-        observed: observed_states(&measured.observations, V2),
-    };
     let results = Results {
         variants: variants(),
         endpoints: endpoints(),
@@ -317,7 +316,12 @@ fn claims(results: &Results, breaker: &Breaker, times: &Times) -> Vec<model::Cla
             ],
         ),
         claims::one_slow_call_a_period(
-            &breaker.transitions,
+            breaker,
+            traces.iter().filter(|trace| trace.variant == V2),
+            times.slow(),
+        ),
+        claims::nobody_waits_for_a_trial(
+            breaker,
             traces.iter().filter(|trace| trace.variant == V2),
             times.slow(),
         ),
@@ -465,11 +469,10 @@ fn settings(bench: &Bench<'_>, times: &Times) -> Vec<Setting> {
 fn notes() -> Vec<String> {
     [
         "Requests that were under way when the breaker first opened wait for the time-out too; with many users at once \
-         these are more than the three that the rule needs.",
-        "Slow calls are counted from what users saw: an answer of v2 that took at least 0.9 of its time-out must have \
-         waited for the recommendations, as an open breaker refuses at once.",
-        "The trial of each open period is a real user's request: that one user waits for the time-out and still gets the \
-         product.",
+         these are more than the three that the rule needs, and they are what lifts v2's mean above its median.",
+        "Slow calls are counted twice: from outside, as answers of v2 that took at least 0.9 of its time-out (an open \
+         breaker refuses at once, so they must have waited for the recommendations), and inside, as the trials that v2's \
+         breaker counted as failed. v2 makes its trials in the background.",
         "A request belongs to the phase in which it was sent. Rates per second count answers by the phase they came in.",
     ]
     .map(str::to_owned)

@@ -352,17 +352,16 @@ pub async fn run(bench: &Bench<'_>) -> Result<model::Experiment, LabError> {
         _ => Ok(()),
     });
     let measured = bench.supervisor.guard(driven).await?;
-    let transitions = hands
-        .transitions(&system.carts[FIXED], BREAKER, measured.started_unix_ms)
+    let variant = variants()[FIXED].name;
+    let mut breaker = hands
+        .breaker(
+            &system.carts[FIXED],
+            BREAKER,
+            variant,
+            measured.started_unix_ms,
+        )
         .await?;
-    let observed = observed_states(&measured.observations, FIXED);
-    let breaker = Breaker {
-        name: BREAKER.to_owned(),
-        process: system.carts[FIXED].name.clone(),
-        variant: variants()[FIXED].name,
-        transitions,
-        observed,
-    };
+    breaker.observed = observed_states(&measured.observations, FIXED);
     let results = Results {
         variants: variants(),
         endpoints: endpoints(),

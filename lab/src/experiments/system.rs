@@ -11,7 +11,7 @@ use crate::error::LabError;
 use crate::experiments::Bench;
 use crate::load::Client;
 use crate::processes::{Running, Spec};
-use crate::report::model::{Process, Transition};
+use crate::report::model::{Breaker, Process, Transition};
 
 /// The configuration files a service ships, by file name.
 pub type Shipped = &'static [(&'static str, &'static str)];
@@ -152,13 +152,14 @@ impl Hands {
         self.ask(at, Method::POST, path).await.map(|_| ())
     }
 
-    /// Every transition of one breaker, from the process's own log; times from the start of the load.
-    pub async fn transitions(
+    /// One breaker as the process itself has counted and logged it; times from the start of the load.
+    pub async fn breaker(
         &self,
         process: &Running,
-        breaker: &str,
+        name: &str,
+        variant: &'static str,
         load_started_unix_ms: f64,
-    ) -> Result<Vec<Transition>, LabError> {
+    ) -> Result<Breaker, LabError> {
         let body = self.ask(process.at.ops, Method::GET, "/breakers").await?;
         let what = format!("reading the breakers of {}", process.name);
         let failed = |reason: String| LabError::Control {
@@ -170,8 +171,8 @@ impl Hands {
         let logged = answer
             .breakers
             .into_iter()
-            .find(|logged| logged.name == breaker);
-        let logged = logged.ok_or_else(|| failed(format!("there is no breaker `{breaker}`")))?;
+            .find(|logged| logged.name == name);
+        let logged = logged.ok_or_else(|| failed(format!("there is no breaker {name}")))?;
         let place = |t: LoggedTransition| Transition {
             at_s: (t.at_unix_ms - load_started_unix_ms) / 1000.0,
             from: t.from,
@@ -179,7 +180,16 @@ impl Hands {
             at_unix_ms: t.at_unix_ms,
             cause: t.cause,
         };
-        Ok(logged.transitions.into_iter().map(place).collect())
+        Ok(Breaker {
+            name: logged.name,
+            process: process.name.clone(),
+            variant,
+            refused: logged.refused,
+            trials_succeeded: logged.trials_succeeded,
+            trials_failed: logged.trials_failed,
+            transitions: logged.transitions.into_iter().map(place).collect(),
+            observed: Vec::new(),
+        })
     }
 
     async fn ask(
@@ -211,7 +221,9 @@ struct Breakers {
 #[derive(Deserialize)]
 struct LoggedBreaker {
     name: String,
-    #[serde(default)]
+    refused: u64,
+    trials_succeeded: u64,
+    trials_failed: u64,
     transitions: Vec<LoggedTransition>,
 }
 
@@ -220,6 +232,5 @@ struct LoggedTransition {
     from: String,
     to: String,
     at_unix_ms: f64,
-    #[serde(default)]
     cause: Option<String>,
 }

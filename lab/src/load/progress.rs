@@ -1,4 +1,4 @@
-//! What the run says about itself while it goes: one moving line on a terminal, an occasional plain line elsewhere.
+//! What the run says about itself while it goes: a few moving lines on a terminal, an occasional plain one elsewhere.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -54,7 +54,7 @@ impl Progress {
             (true, false) => Display::Bar(bar),
         };
         if let Display::Bar(bar) = &display
-            && let Ok(style) = ProgressStyle::with_template("  {prefix:<9} {bar:24} {wide_msg}")
+            && let Ok(style) = ProgressStyle::with_template("  {prefix:<9} {bar:24} {msg}")
         {
             bar.set_style(style.progress_chars("=> "));
             bar.set_prefix(title);
@@ -122,7 +122,7 @@ impl Progress {
         match &self.display {
             Display::Bar(bar) => {
                 bar.set_position(now.duration_since(state.started).as_millis() as u64);
-                bar.set_message(state.line(now));
+                bar.set_message(state.block(now));
             }
             Display::Lines if now.duration_since(state.last_line) >= PLAIN_LINE_EVERY => {
                 state.last_line = now;
@@ -156,16 +156,26 @@ impl Drop for Progress {
 }
 
 impl State {
-    fn line(&self, now: Instant) -> String {
+    /// Where in the run it is.
+    fn place(&self, now: Instant) -> String {
         let gone = now.duration_since(self.phase_started);
-        let left = self.phase_length.saturating_sub(gone).as_secs_f64();
+        let left = self.phase_length.saturating_sub(gone);
+        format!(
+            "{}: {:.0} s gone, {:.0} s left",
+            self.phase,
+            gone.as_secs_f64(),
+            left.as_secs_f64()
+        )
+    }
+
+    /// What each variant gets done, over the last seconds.
+    fn rates(&self, now: Instant) -> impl Iterator<Item = String> {
         let window = now
             .duration_since(self.started)
             .min(RATE_WINDOW)
             .as_secs_f64()
             .max(0.1);
-        let mut line = format!("{}, {left:.0} s left", self.phase);
-        for live in &self.variants {
+        self.variants.iter().map(move |live| {
             let answered = live.recent.len();
             let failed = live.recent.iter().filter(|(_, failed)| *failed).count();
             let share = if answered == 0 {
@@ -173,13 +183,28 @@ impl State {
             } else {
                 failed as f64 * 100.0 / answered as f64
             };
-            line += &format!(
-                " | {}: {:.1} req/s, {share:.0} % failed",
+            format!(
+                "{}: {:.1} req/s, {share:.0} % failed",
                 live.label,
                 answered as f64 / window
-            );
-        }
-        line
+            )
+        })
+    }
+
+    /// All of it for a log.
+    fn line(&self, now: Instant) -> String {
+        std::iter::once(self.place(now))
+            .chain(self.rates(now))
+            .collect::<Vec<_>>()
+            .join(" | ")
+    }
+
+    /// All of it beside and below a bar.
+    fn block(&self, now: Instant) -> String {
+        let below = self
+            .rates(now)
+            .map(|rates| format!("\n            {rates}"));
+        std::iter::once(self.place(now)).chain(below).collect()
     }
 }
 
@@ -220,7 +245,7 @@ mod tests {
         let line = progress.state().line(Instant::now());
         assert_eq!(
             line,
-            "failure, 12 s left | unprotected: 0.0 req/s, 0 % failed | protected: 0.8 req/s, 25 % failed"
+            "failure: 8 s gone, 12 s left | unprotected: 0.0 req/s, 0 % failed | protected: 0.8 req/s, 25 % failed"
         );
     }
 }

@@ -290,7 +290,14 @@ fn transitions(html: &mut String, breaker: &Breaker) {
             escape(transition.cause.as_deref().unwrap_or("-"))
         );
     }
-    *html += "</tbody>\n</table></div>\n";
+    let _ = writeln!(
+        html,
+        "</tbody>\n</table></div>\n<p class=\"muted\">It refused {} calls without asking the dependency; {} trials succeeded, \
+         {} failed.</p>",
+        units::thousands(breaker.refused),
+        breaker.trials_succeeded,
+        breaker.trials_failed
+    );
     if !breaker.observed.is_empty() {
         let seen: Vec<String> = breaker
             .observed

@@ -245,6 +245,10 @@ pub struct Breaker {
     pub name: String,
     pub process: String,
     pub variant: &'static str,
+    /// Calls it refused without asking the dependency.
+    pub refused: u64,
+    pub trials_succeeded: u64,
+    pub trials_failed: u64,
     /// The service's own log of every transition.
     pub transitions: Vec<Transition>,
     /// What polling users saw, changes only.
@@ -312,6 +316,9 @@ mod tests {
             name: "product".into(),
             process: "cart-fixed".into(),
             variant: "fixed",
+            refused: 0,
+            trials_succeeded: 0,
+            trials_failed: 0,
             transitions: vec![
                 transition("CLOSED", "OPEN", 3.0),
                 transition("OPEN", "HALF_OPEN", 7.5),

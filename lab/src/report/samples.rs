@@ -136,6 +136,9 @@ pub fn experiment() -> Experiment {
             name: "product".into(),
             process: "outage-cart-fixed".into(),
             variant: "fixed",
+            refused: 40,
+            trials_succeeded: 2,
+            trials_failed: 0,
             transitions: vec![
                 transition("CLOSED", "OPEN", 3.4),
                 transition("OPEN", "HALF_OPEN", 8.0),

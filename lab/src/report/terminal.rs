@@ -13,37 +13,64 @@ const STYLE: TableStyle = TableStyle::new()
     .header_separator(LineStyle::none().fill('\u{2500}').junction('\u{2500}'))
     .bottom_border(LineStyle::none().fill('\u{2500}').junction('\u{2500}'));
 
-/// Wide enough for every column where the width is not known (a pipe, a log).
-const WIDTH_WITHOUT_TERMINAL: u16 = 132;
+/// What the table with every column takes.
+const WIDE: u16 = 112;
 
-pub fn tables(report: &Report, colour: bool) -> String {
+/// How the text is to look.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    pub colour: bool,
+    /// `None` when it does not go to a terminal.
+    pub width: Option<u16>,
+}
+
+impl Look {
+    fn wide(self) -> bool {
+        self.width.is_none_or(|width| width >= WIDE)
+    }
+}
+
+/// The terminal's width, if standard output is one that says so.
+pub fn terminal_width() -> Option<u16> {
+    Table::new().width().filter(|width| *width > 0)
+}
+
+pub fn tables(report: &Report, look: Look) -> String {
     let mut text = String::new();
     for experiment in &report.experiments {
         text += &format!("\n{}: {}\n", experiment.name, experiment.title);
         text += &format!(
             "\nPublished beside ours, during the failure\n{}\n",
-            published(experiment, colour)
+            published(experiment, look)
         );
         text += &format!(
-            "\nOur figures, per endpoint and phase\n{}\n",
-            figures(experiment, colour)
+            "\nOur figures, per phase and endpoint\n{}\n",
+            figures(experiment, look)
         );
         text += &observed(experiment);
-        text += &format!("\nClaims\n{}", claims(&experiment.claims, colour));
+        text += &format!("\nClaims\n{}", claims(&experiment.claims, look.colour));
     }
     text
 }
 
-fn table(colour: bool) -> Table {
+/// Never wider than its content and never folded: columns are left out instead where there is little room.
+fn table(look: Look) -> Table {
     let mut table = Table::new();
     table
         .load_style(STYLE)
-        .set_content_arrangement(ContentArrangement::Dynamic);
-    if !colour {
+        .set_content_arrangement(ContentArrangement::Disabled);
+    if look.colour {
+        table.enforce_styling();
+    } else {
         table.force_no_tty();
     }
-    if table.width().is_none() {
-        table.set_width(WIDTH_WITHOUT_TERMINAL);
+    table
+}
+
+/// One space between columns: that is what lets the tables fit 80.
+fn narrow(mut table: Table) -> Table {
+    for column in table.column_iter_mut() {
+        column.set_padding((1, 0));
     }
     table
 }
@@ -52,15 +79,19 @@ fn right(text: impl ToString) -> Cell {
     Cell::new(text).set_alignment(CellAlignment::Right)
 }
 
-fn published(experiment: &Experiment, colour: bool) -> Table {
-    let mut table = table(colour);
+fn published(experiment: &Experiment, look: Look) -> Table {
+    let mut table = table(look);
     let heads = [
-        "unprotected, published",
-        "unprotected, ours",
-        "protected, published",
-        "protected, ours",
+        "unprotected
+published",
+        "
+ours",
+        "protected
+published",
+        "
+ours",
     ];
-    table.set_header(std::iter::once(Cell::new("measure")).chain(heads.map(right)));
+    table.set_header(std::iter::once(Cell::new("\nmeasure")).chain(heads.map(right)));
     for row in &experiment.published {
         table.add_row([
             Cell::new(row.measure),
@@ -70,26 +101,20 @@ fn published(experiment: &Experiment, colour: bool) -> Table {
             right(&row.protected.ours).fg(Color::Cyan),
         ]);
     }
-    table
+    narrow(table)
 }
 
-fn figures(experiment: &Experiment, colour: bool) -> Table {
-    let mut table = table(colour);
-    let left = ["phase", "endpoint", "variant"].map(Cell::new);
-    let heads = [
-        "requests",
-        "failed",
-        "median",
-        "p95",
-        "p99",
-        "max",
-        "req/s",
-        "failures/s",
-    ]
-    .map(right);
-    table.set_header(left.into_iter().chain(heads));
+fn figures(experiment: &Experiment, look: Look) -> Table {
+    let mut table = table(look);
+    let left = ["phase, endpoint", "variant"].map(Cell::new);
+    let heads = ["requests", "failed", "median", "p95", "req/s"].map(right);
+    let more = ["p99", "max", "failures/s"].map(right);
+    table.set_header(
+        left.into_iter()
+            .chain(heads)
+            .chain(more.into_iter().filter(|_| look.wide())),
+    );
     // Users arriving is no measurement, admins are in the report, and totals of a single endpoint say nothing new.
-    let arriving = experiment.phases.first().map_or("", |phase| phase.name);
     let counted = |name: &str| {
         experiment
             .endpoints
@@ -102,32 +127,32 @@ fn figures(experiment: &Experiment, colour: bool) -> Table {
         .filter(|endpoint| endpoint.counted)
         .count()
         > 1;
-    let shown = |row: &&Row| {
-        row.phase != arriving && (counted(row.endpoint) || (row.endpoint == ALL && several))
-    };
-    let mut last = ("", "");
-    for row in experiment.figures.iter().filter(shown) {
-        let new_phase = row.phase != last.0;
-        if new_phase && !last.0.is_empty() {
-            table.add_row([Cell::new("")]);
+    for phase in experiment.phases.iter().skip(1) {
+        let length = units::seconds(phase.end_s - phase.start_s);
+        let heading = format!("{} ({length})", phase.label);
+        table.add_row([Cell::new(heading).add_attribute(Attribute::Bold)]);
+        let mut last = "";
+        for row in experiment
+            .figures
+            .iter()
+            .filter(|row| row.phase == phase.name)
+        {
+            if !(counted(row.endpoint) || (row.endpoint == ALL && several)) {
+                continue;
+            }
+            let endpoint = if row.endpoint == last {
+                ""
+            } else {
+                experiment.endpoint_label(row.endpoint)
+            };
+            last = row.endpoint;
+            table.add_row(figure_row(experiment, row, endpoint, look));
         }
-        let phase = if new_phase {
-            experiment.phase_label(row.phase)
-        } else {
-            ""
-        };
-        let endpoint = if (row.phase, row.endpoint) == last {
-            ""
-        } else {
-            experiment.endpoint_label(row.endpoint)
-        };
-        last = (row.phase, row.endpoint);
-        table.add_row(figure_row(experiment, row, phase, endpoint));
     }
-    table
+    narrow(table)
 }
 
-fn figure_row(experiment: &Experiment, row: &Row, phase: &str, endpoint: &str) -> TableRow {
+fn figure_row(experiment: &Experiment, row: &Row, endpoint: &str, look: Look) -> TableRow {
     let ms = |value: Option<f64>| right(value.map_or("-".to_owned(), units::millis));
     let failed = match row.failed_share {
         Some(share) if row.failures > 0 => format!("{} ({})", row.failures, units::share(share)),
@@ -138,19 +163,23 @@ fn figure_row(experiment: &Experiment, row: &Row, phase: &str, endpoint: &str) -
     } else {
         Color::Yellow
     };
-    TableRow::from(vec![
-        Cell::new(phase).add_attribute(Attribute::Bold),
-        Cell::new(endpoint),
+    let mut cells = vec![
+        Cell::new(format!("  {endpoint}")),
         Cell::new(experiment.variant_label(row.variant)).fg(shade),
         right(units::thousands(row.requests)),
         right(failed),
         ms(row.median_ms),
         ms(row.p95_ms),
-        ms(row.p99_ms),
-        ms(row.max_ms),
-        right(format!("{:.2}", row.requests_per_second)),
-        right(format!("{:.2}", row.failures_per_second)),
-    ])
+        right(format!("{:.1}", row.requests_per_second)),
+    ];
+    if look.wide() {
+        cells.extend([
+            ms(row.p99_ms),
+            ms(row.max_ms),
+            right(format!("{:.1}", row.failures_per_second)),
+        ]);
+    }
+    TableRow::from(cells)
 }
 
 /// A list: what was measured is too long for a column.
@@ -198,14 +227,20 @@ mod tests {
     use super::*;
     use crate::report::samples;
 
+    const PLAIN: Look = Look {
+        colour: false,
+        width: None,
+    };
+
     #[test]
     fn plain_tables_have_no_escape_codes_and_all_figures() {
-        let text = tables(&samples::report(), false);
+        let text = tables(&samples::report(), PLAIN);
         assert!(!text.contains('\u{1b}'), "{text}");
         for expected in [
             "65 % (944/1449)",
             "94 % (47/50)",
             "2,000 ms",
+            "5,001 ms",
             "FAILS",
             "everything is <fast>",
         ] {
@@ -215,6 +250,30 @@ mod tests {
 
     #[test]
     fn coloured_tables_say_the_same_words() {
-        assert!(tables(&samples::report(), true).contains("FAILS"));
+        let text = tables(
+            &samples::report(),
+            Look {
+                colour: true,
+                width: Some(200),
+            },
+        );
+        assert!(text.contains('\u{1b}') && text.contains("FAILS"));
+    }
+
+    #[test]
+    fn tables_fit_a_terminal_of_80_columns() {
+        let text = tables(
+            &samples::report(),
+            Look {
+                colour: false,
+                width: Some(80),
+            },
+        );
+        let widest = text
+            .lines()
+            .filter(|line| line.contains("ms") || line.contains('\u{2500}'))
+            .map(|l| l.chars().count());
+        assert!(widest.max() <= Some(80), "{text}");
+        assert!(!text.contains("p99"));
     }
 }

@@ -34,7 +34,7 @@ fn a_run_reports_both_experiments_and_ends_every_service() {
         check_figures(experiment);
         check_timeline(experiment);
         let claims = experiment["claims"].as_array().unwrap();
-        assert_eq!(claims.len(), 5);
+        assert!(claims.len() >= 5);
         for claim in claims {
             assert!(
                 claim["text"].is_string() && claim["measured"].is_string(),

@@ -116,3 +116,6 @@ fn read_text(sources: &Sources<'_>, errors: &mut Vec<ConfigError>) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,6 +28,19 @@ struct Found {
     order: Vec<Vec<String>>,
 }
 
+impl Found {
+    /// A value of the wrong shape was refused as a whole; what is inside it is not worth a word more.
+    fn is_refused(&self, path: &[String]) -> bool {
+        let Some((name, parent)) = path.split_last() else {
+            return false;
+        };
+        let path = dotted(parent, name);
+        self.errors
+            .iter()
+            .any(|error| matches!(error, ConfigError::Invalid { key, .. } if *key == path))
+    }
+}
+
 /// A key's value after merging, for `--print-config`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Effective {
@@ -72,7 +85,7 @@ impl Reading {
             path.push(key.clone());
             if !self.found.borrow().asked.contains_key(path) {
                 self.push_unknown(path, node);
-            } else {
+            } else if !self.found.borrow().is_refused(path) {
                 match &node.kind {
                     Kind::Table(inner) => self.report_unknown_in(path, inner),
                     Kind::List(items) => {

@@ -76,3 +76,36 @@ pub(crate) fn parse_base_url(text: &str) -> Option<http::Uri> {
     };
     (plain && port).then_some(uri)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        let cases = [
+            ("64KiB", Some(65_536)),
+            ("1 MB", Some(1_000_000)),
+            ("100", Some(100)),
+            ("7B", Some(7)),
+            ("-1", None),
+            ("1.5MB", None),
+            ("MB", None),
+            ("99999999TiB", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(parse_bytes(text), expected, "{text}");
+        }
+        assert_eq!(show_bytes(65_536), "64KiB");
+        assert_eq!(show_bytes(1_000), "1000B");
+        assert_eq!(show_bytes(0), "0B");
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(parse_duration("500ms"), Some(Duration::from_millis(500)));
+        assert_eq!(parse_duration("0"), Some(Duration::ZERO));
+        assert_eq!(parse_duration("5"), None);
+        assert_eq!(parse_duration("-1s"), None);
+    }
+}

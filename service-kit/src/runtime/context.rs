@@ -4,6 +4,7 @@ use super::{BreakerRegistry, Readiness};
 use crate::faults::FaultSwitch;
 use crate::resilience::Policy;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
@@ -11,9 +12,17 @@ use tower_breaker::{Bulkhead, CircuitBreaker};
 
 type Finish = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// The addresses listened on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bound {
+    pub http: SocketAddr,
+    pub ops: SocketAddr,
+}
+
 /// A service's hold on its own process. Clones are one context.
 #[derive(Clone)]
 pub struct Context {
+    bound: Bound,
     faults: FaultSwitch,
     readiness: Readiness,
     registry: BreakerRegistry,
@@ -22,14 +31,25 @@ pub struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(faults: FaultSwitch, shutdown: CancellationToken) -> Self {
+    pub(crate) fn new(bound: Bound, faults: FaultSwitch, shutdown: CancellationToken) -> Self {
         Self {
+            bound,
             faults,
             readiness: Readiness::new(),
             registry: BreakerRegistry::new(),
             shutdown,
             finishes: Arc::default(),
         }
+    }
+
+    /// The public address, with the real port. It takes connections already, which wait until `start` is over.
+    pub fn http_address(&self) -> SocketAddr {
+        self.bound.http
+    }
+
+    /// The ops address, with the real port; it answers already.
+    pub fn ops_address(&self) -> SocketAddr {
+        self.bound.ops
     }
 
     /// The switch of the fault injection.

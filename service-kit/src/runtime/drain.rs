@@ -29,14 +29,16 @@ impl Drain {
         self.limit.cancelled().await;
     }
 
-    /// Ends accepting, waits for the connections up to `limit`, then cuts off the rest. Returns how many were cut off.
-    pub async fn finish(&self, limit: Duration) -> usize {
+    /// Ends accepting, waits for the connections up to `limit` (or until `hurry`), then cuts off the rest. Returns how
+    /// many were cut off.
+    pub async fn finish(&self, limit: Duration, hurry: &CancellationToken) -> usize {
         self.closing.cancel();
         self.connections.close();
-        let in_time = tokio::time::timeout(limit, self.connections.wait())
-            .await
-            .is_ok();
-        let left = if in_time { 0 } else { self.connections.len() };
+        let left = tokio::select! {
+            () = self.connections.wait() => 0,
+            () = tokio::time::sleep(limit) => self.connections.len(),
+            () = hurry.cancelled() => self.connections.len(),
+        };
         self.limit.cancel();
         left
     }

@@ -1,6 +1,7 @@
 //! From command line to running service to exit status.
 
 use super::common::{CommonSettings, DrainSettings};
+use super::context::Bound;
 use super::drain::Drain;
 use super::{Context, RunError, StartError, announce, listen, serve, signals};
 use crate::cli::{self, Flags, ServiceInfo};
@@ -114,18 +115,18 @@ where
         .build()
         .map_err(|error| RunError::Runtime(crate::io_reason(&error)))?;
     let outcome = runtime.block_on(async {
-        let shutdown = CancellationToken::new();
-        signals::stop_on_signals(shutdown.clone())
-            .map_err(|error| RunError::Runtime(crate::io_reason(&error)))?;
+        let orders = Orders::default();
+        let failed = |error: std::io::Error| RunError::Runtime(crate::io_reason(&error));
+        signals::stop_on_signals(orders.shutdown.clone(), orders.hurry.clone()).map_err(failed)?;
         if flags.stop_on_stdin_eof {
-            signals::stop_on_stdin_eof(shutdown.clone());
+            signals::stop_on_stdin_eof(orders.shutdown.clone()).map_err(failed)?;
         }
-        let running = begin(info, common, config, start, shutdown).await?;
+        let running = begin(info, common, config, start, orders).await?;
         output::say(&announce::line(info.name, running.http, running.ops));
         running.wait().await;
         Ok(())
     });
-    // A blocking task that hangs (stdin, a stuck disk) must not hold the process.
+    // A blocking task that hangs (a stuck disk) must not hold the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
 }
@@ -146,7 +147,14 @@ where
     let flags = cli::parse(info, args)?;
     let loaded = load(info, &flags, parse)?;
     let (common, config) = loaded.value;
-    begin(info, common, config, start, CancellationToken::new()).await
+    begin(info, common, config, start, Orders::default()).await
+}
+
+/// From outside: stop, and stop at once.
+#[derive(Debug, Clone, Default)]
+struct Orders {
+    shutdown: CancellationToken,
+    hurry: CancellationToken,
 }
 
 async fn begin<C, F, Fut>(
@@ -154,7 +162,7 @@ async fn begin<C, F, Fut>(
     common: CommonSettings,
     config: C,
     start: F,
-    shutdown: CancellationToken,
+    orders: Orders,
 ) -> Result<Running, RunError>
 where
     F: FnOnce(C, Context) -> Fut,
@@ -167,9 +175,10 @@ where
 
     tokio::spawn(telemetry::metrics::upkeep(
         metrics.clone(),
-        shutdown.clone(),
+        orders.shutdown.clone(),
     ));
-    let context = Context::new(FaultSwitch::new(common.faults.simulate), shutdown.clone());
+    let switch = FaultSwitch::new(common.faults.simulate);
+    let context = Context::new(Bound { http, ops }, switch, orders.shutdown.clone());
     let ops_drain = Drain::default();
     let ops_router = ops::router(&context, metrics);
     tokio::spawn(serve::serve(
@@ -182,7 +191,7 @@ where
     let router = tokio::select! {
         started = start(config, context.clone()) => started.map_err(RunError::Start)?,
         // Asked to stop before it ever served: there is nothing to drain but what `start` has registered.
-        () = shutdown.cancelled() => Router::new(),
+        () = orders.shutdown.cancelled() => Router::new(),
     };
     let router = layers::public(router, &common, &context);
     let drain = Drain::default();
@@ -195,7 +204,13 @@ where
     context.readiness().serving();
     tracing::info!(service = info.name, version = info.version, %http, %ops, "listening");
 
-    let ended = tokio::spawn(end(context.clone(), common.drain, drain, ops_drain));
+    let ended = tokio::spawn(end(
+        context.clone(),
+        common.drain,
+        drain,
+        ops_drain,
+        orders.hurry,
+    ));
     Ok(Running {
         http,
         ops,
@@ -205,12 +220,21 @@ where
 }
 
 /// Waits for the order to stop, then stops.
-async fn end(context: Context, settings: DrainSettings, public: Drain, ops: Drain) {
+async fn end(
+    context: Context,
+    settings: DrainSettings,
+    public: Drain,
+    ops: Drain,
+    hurry: CancellationToken,
+) {
     context.shutdown().cancelled().await;
     context.readiness().draining();
     tracing::info!(delay = ?settings.delay, limit = ?settings.limit, "draining");
-    tokio::time::sleep(settings.delay).await;
-    let cut_off = public.finish(settings.limit).await;
+    tokio::select! {
+        () = tokio::time::sleep(settings.delay) => {}
+        () = hurry.cancelled() => {}
+    }
+    let cut_off = public.finish(settings.limit, &hurry).await;
     if cut_off > 0 {
         tracing::warn!(
             connections = cut_off,
@@ -222,13 +246,12 @@ async fn end(context: Context, settings: DrainSettings, public: Drain, ops: Drai
             finish.await;
         }
     };
-    if tokio::time::timeout(settings.limit.max(Duration::from_secs(1)), finishes)
-        .await
-        .is_err()
-    {
+    // Flushing a store is worth a moment even when requests were given none.
+    let limit = settings.limit.max(Duration::from_secs(1));
+    if tokio::time::timeout(limit, finishes).await.is_err() {
         tracing::error!("the service's own clean-up did not end within drain.limit");
     }
-    ops.finish(Duration::from_millis(100)).await;
+    ops.finish(Duration::from_millis(100), &hurry).await;
     tracing::info!("stopped");
 }
 

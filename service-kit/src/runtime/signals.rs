@@ -1,37 +1,38 @@
 //! What tells the process to stop.
 
-use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Cancels `shutdown` at SIGTERM or SIGINT.
-pub(crate) fn stop_on_signals(shutdown: CancellationToken) -> std::io::Result<()> {
+/// Cancels `shutdown` at the first SIGTERM or SIGINT and `hurry` at the second.
+pub(crate) fn stop_on_signals(
+    shutdown: CancellationToken,
+    hurry: CancellationToken,
+) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-            () = shutdown.cancelled() => return,
-        };
-        tracing::info!(signal = name, "asked to stop");
-        shutdown.cancel();
+        for order in [shutdown, hurry] {
+            let name = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            };
+            tracing::info!(signal = name, "asked to stop");
+            order.cancel();
+        }
     });
     Ok(())
 }
 
 /// Cancels `shutdown` when the process that started this one is gone and so stdin is closed.
-pub(crate) fn stop_on_stdin_eof(shutdown: CancellationToken) {
-    tokio::spawn(async move {
-        let mut stdin = tokio::io::stdin();
-        let mut ignored = [0_u8; 256];
-        loop {
-            match stdin.read(&mut ignored).await {
-                Ok(0) | Err(_) => break,
-                Ok(_) => {}
-            }
-        }
+pub(crate) fn stop_on_stdin_eof(shutdown: CancellationToken) -> std::io::Result<()> {
+    // A thread of its own, not tokio's blocking pool: the runtime would wait for the read when it ends.
+    let watch = move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
         tracing::info!("stdin was closed");
         shutdown.cancel();
-    });
+    };
+    std::thread::Builder::new()
+        .name("stdin".to_owned())
+        .spawn(watch)
+        .map(drop)
 }
