@@ -53,6 +53,7 @@ pub mod http;
 pub mod mode;
 mod refused;
 mod striped;
+mod stripe;
 mod sync;
 
 pub use crate::{

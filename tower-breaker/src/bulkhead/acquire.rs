@@ -11,7 +11,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
     BulkheadPermit,
-    gate::{Entry, Gate, Rejection},
+    gate::Entry,
+    lane::{Lane, Rejection},
     queue::Seat,
 };
 use crate::{Reason, Refused};
@@ -37,15 +38,15 @@ enum State {
 }
 
 impl Acquire {
-    pub(super) fn new(gate: &Arc<Gate>) -> Self {
-        let state = match gate.enter_or_queue() {
-            Entry::Admitted => State::Admitted(BulkheadPermit::new(Arc::clone(gate))),
+    pub(super) fn new(lane: &Arc<Lane>) -> Self {
+        let state = match lane.gate().enter_or_queue() {
+            Entry::Admitted => State::Admitted(BulkheadPermit::new(Arc::clone(lane))),
             Entry::Queued(seat) => State::Queued(Waiter {
-                gate: Arc::clone(gate),
+                lane: Arc::clone(lane),
                 seat: Some(seat),
                 since: Instant::now(),
             }),
-            Entry::Full => State::Refused(gate.reject(gate.settings().reason_when_full())),
+            Entry::Full => State::Refused(lane.reject(lane.gate().settings().reason_when_full())),
         };
         Self { state, limit: None }
     }
@@ -108,7 +109,7 @@ impl fmt::Debug for Acquire {
 
 // A seat in the queue. Dropping it gives the seat up.
 struct Waiter {
-    gate: Arc<Gate>,
+    lane: Arc<Lane>,
     // `None` once it has been given up, or given back for a permit.
     seat: Option<Seat>,
     since: Instant,
@@ -123,9 +124,12 @@ impl Waiter {
         let Some(seat) = self.seat else {
             return Poll::Pending;
         };
-        let mut granted = self.gate.pick_up(seat, cx.waker(), self.since.elapsed());
+        let mut granted = self
+            .lane
+            .gate()
+            .pick_up(seat, cx.waker(), self.since.elapsed());
         if !granted {
-            let Some(max_wait) = self.gate.settings().max_wait else {
+            let Some(max_wait) = self.lane.gate().settings().max_wait else {
                 return Poll::Pending;
             };
             if limit.is_none() {
@@ -135,13 +139,13 @@ impl Waiter {
                 ready!(limit.poll(cx));
             }
             // The permit may have come since the first look; it wins over the time limit.
-            granted = self.gate.give_up(seat, self.since.elapsed());
+            granted = self.lane.gate().give_up(seat, self.since.elapsed());
         }
         self.seat = None;
         Poll::Ready(if granted {
-            Ok(BulkheadPermit::new(Arc::clone(&self.gate)))
+            Ok(BulkheadPermit::new(Arc::clone(&self.lane)))
         } else {
-            Err(self.gate.reject(Reason::WaitedTooLong))
+            Err(self.lane.reject(Reason::WaitedTooLong))
         })
     }
 }
@@ -149,7 +153,7 @@ impl Waiter {
 impl Drop for Waiter {
     fn drop(&mut self) {
         if let Some(seat) = self.seat {
-            self.gate.abandon(seat);
+            self.lane.gate().abandon(seat);
         }
     }
 }

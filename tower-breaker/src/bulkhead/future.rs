@@ -8,7 +8,7 @@ use std::{
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{Acquire, BulkheadPermit, gate::Rejection};
+use super::{Acquire, BulkheadPermit, lane::Rejection};
 use crate::mode::ErrorMode;
 
 pin_project! {

@@ -20,7 +20,7 @@ use super::{
     word::Word,
 };
 use crate::{
-    Reason, Refused,
+    Reason,
     sync::{AtomicU64, Mutex, MutexGuard, Ordering},
 };
 
@@ -51,9 +51,6 @@ impl Settings {
 pub(super) struct Gate {
     word: AtomicU64,
     settings: Settings,
-    refused_full: AtomicU64,
-    refused_queue_full: AtomicU64,
-    refused_waited: AtomicU64,
     line: Mutex<Line>,
 }
 
@@ -73,20 +70,6 @@ pub(super) enum Entry {
     Full,
 }
 
-/// A refusal on its way to the caller. It becomes a [`Refused`] where it arrives, because moving the larger type on its
-/// way costs as much as an atomic operation.
-pub(super) struct Rejection {
-    name: Arc<str>,
-    reason: Reason,
-}
-
-impl From<Rejection> for Refused {
-    #[inline]
-    fn from(Rejection { name, reason }: Rejection) -> Self {
-        Self::new(name, reason, None)
-    }
-}
-
 impl Gate {
     pub(super) fn new(settings: Settings) -> Self {
         // Without a queue nobody ever takes a seat.
@@ -97,9 +80,6 @@ impl Gate {
         Self {
             word: AtomicU64::new(0),
             settings,
-            refused_full: AtomicU64::new(0),
-            refused_queue_full: AtomicU64::new(0),
-            refused_waited: AtomicU64::new(0),
             line: Mutex::new(Line {
                 queue: Queue::with_seats(seats),
                 admitted: 0,
@@ -272,21 +252,6 @@ impl Gate {
         false
     }
 
-    /// Counts a refusal and gives it a name.
-    #[inline]
-    pub(super) fn reject(&self, reason: Reason) -> Rejection {
-        let counter = match reason {
-            Reason::QueueFull => &self.refused_queue_full,
-            Reason::WaitedTooLong => &self.refused_waited,
-            _ => &self.refused_full,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
-        Rejection {
-            name: Arc::clone(&self.settings.name),
-            reason,
-        }
-    }
-
     #[inline]
     fn carry_if_due(&self, word: Word) {
         if word.admitted().is_multiple_of(CARRY_EVERY) {
@@ -300,6 +265,7 @@ impl Gate {
         line.carry(self.load());
     }
 
+    /// All but the refusals, which the lanes count.
     pub(super) fn snapshot(&self) -> Snapshot {
         let mut line = self.line();
         // Read under the lock, so that no later reader carries over an older count.
@@ -313,11 +279,7 @@ impl Gate {
             in_flight: word.in_flight(),
             queued: word.queued(),
             admitted: line.admitted,
-            refused: Refusals {
-                full: self.refused_full.load(Ordering::Relaxed),
-                queue_full: self.refused_queue_full.load(Ordering::Relaxed),
-                waited_too_long: self.refused_waited.load(Ordering::Relaxed),
-            },
+            refused: Refusals::default(),
             waits: line.waits,
         }
     }

@@ -2,9 +2,10 @@ use std::{fmt, sync::Arc};
 
 use super::{
     Acquire, BulkheadBuilder, BulkheadPermit, Snapshot,
-    gate::{Gate, Rejection},
+    gate::Gate,
+    lane::{Lane, Rejection},
 };
-use crate::{Reason, Refused};
+use crate::{Reason, Refused, stripe};
 
 /// A named limit on how many calls run at once. A handle: cheap to clone, and every clone shares the same permits.
 ///
@@ -27,6 +28,7 @@ use crate::{Reason, Refused};
 #[derive(Clone)]
 pub struct Bulkhead {
     gate: Arc<Gate>,
+    lanes: Arc<[Arc<Lane>]>,
 }
 
 impl Bulkhead {
@@ -36,9 +38,14 @@ impl Bulkhead {
     }
 
     pub(super) fn from_gate(gate: Gate) -> Self {
-        Self {
-            gate: Arc::new(gate),
-        }
+        let gate = Arc::new(gate);
+        let lanes = Lane::lay_out(&gate);
+        Self { gate, lanes }
+    }
+
+    #[inline]
+    fn lane(&self) -> &Arc<Lane> {
+        stripe::mine(&self.lanes)
     }
 
     /// The name it was built with.
@@ -48,7 +55,11 @@ impl Bulkhead {
 
     /// How it is set, and how it stands.
     pub fn snapshot(&self) -> Snapshot {
-        self.gate.snapshot()
+        let mut snapshot = self.gate.snapshot();
+        for lane in &*self.lanes {
+            lane.add_to(&mut snapshot.refused);
+        }
+        snapshot
     }
 
     /// Takes a permit if one is free. Never waits, and never overtakes a call that does.
@@ -75,22 +86,25 @@ impl Bulkhead {
     ///
     /// The future panics when it must wait, there is a `max_wait` and no tokio timer is running.
     pub fn acquire(&self) -> Acquire {
-        Acquire::new(&self.gate)
+        Acquire::new(self.lane())
     }
 
+    #[inline]
     pub(super) fn is_full(&self) -> bool {
         self.gate.is_full()
     }
 
     // Like `try_acquire`, for a caller that has another use for a refusal than to count it.
+    #[inline]
     pub(super) fn try_enter(&self) -> Option<BulkheadPermit> {
         self.gate
             .try_enter()
-            .then(|| BulkheadPermit::new(Arc::clone(&self.gate)))
+            .then(|| BulkheadPermit::new(Arc::clone(self.lane())))
     }
 
+    #[inline]
     pub(super) fn reject(&self, reason: Reason) -> Rejection {
-        self.gate.reject(reason)
+        self.lane().reject(reason)
     }
 }
 

@@ -60,6 +60,7 @@ mod builder;
 mod future;
 mod gate;
 mod handle;
+mod lane;
 mod layer;
 #[cfg(all(test, breaker_loom))]
 mod loom_tests;

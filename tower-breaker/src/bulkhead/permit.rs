@@ -1,30 +1,32 @@
 use std::{fmt, sync::Arc};
 
-use super::gate::Gate;
+use super::lane::Lane;
 
 /// The right to run one call. Dropping it gives it back, to the first waiter if somebody waits.
 #[must_use = "dropping a permit gives it back at once"]
 pub struct BulkheadPermit {
-    gate: Arc<Gate>,
+    lane: Arc<Lane>,
 }
 
 impl BulkheadPermit {
     // The caller has entered the gate and hands its duty to release over to the permit.
-    pub(super) fn new(gate: Arc<Gate>) -> Self {
-        Self { gate }
+    #[inline]
+    pub(super) fn new(lane: Arc<Lane>) -> Self {
+        Self { lane }
     }
 }
 
 impl Drop for BulkheadPermit {
+    #[inline]
     fn drop(&mut self) {
-        self.gate.release();
+        self.lane.gate().release();
     }
 }
 
 impl fmt::Debug for BulkheadPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BulkheadPermit")
-            .field("bulkhead", &self.gate.settings().name)
+            .field("bulkhead", &self.lane.gate().settings().name)
             .finish()
     }
 }
