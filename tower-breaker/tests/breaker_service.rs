@@ -432,6 +432,65 @@ async fn failure_after_tells_a_time_out_from_an_impatient_caller() {
     assert_eq!(breaker.state(), State::Open);
 }
 
+/// Pending twice, then done.
+async fn slow(result: Result<(), BoxError>) -> Result<(), BoxError> {
+    tokio::task::yield_now().await;
+    tokio::task::yield_now().await;
+    result
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_after_any_number_of_polls_a_call_is_accounted_for_once() {
+    for (trial, fails) in [(false, false), (false, true), (true, false), (true, true)] {
+        for polls in 0..=3 {
+            let breaker = breaker(1);
+            if trial {
+                open(&breaker);
+                tokio::time::advance(WAIT).await;
+            }
+            let before = breaker.snapshot();
+            let mut service = CircuitBreakerLayer::new(breaker.clone()).layer(service_fn(|()| {
+                slow(if fails { Err("down".into()) } else { Ok(()) })
+            }));
+            let mut call = task::spawn(service.ready().await.unwrap().call(()));
+            let mut done = false;
+            for _ in 0..polls {
+                done = call.poll().is_ready();
+            }
+            drop(call);
+
+            assert_eq!(done, polls == 3);
+            let after = breaker.snapshot();
+            let ended = (
+                after.succeeded - before.succeeded,
+                after.failed - before.failed,
+                after.abandoned - before.abandoned,
+            );
+            let case = format!("trial: {trial}, fails: {fails}, polls: {polls}");
+            let expected = if !done {
+                (0, 0, 1)
+            } else if fails {
+                (0, 1, 0)
+            } else {
+                (1, 0, 0)
+            };
+            assert_eq!(ended, expected, "{case}");
+            assert_eq!(
+                (after.admitted - before.admitted, after.stale),
+                (1, 0),
+                "{case}"
+            );
+            let healthy = done && !fails;
+            assert_eq!(
+                after.state,
+                if healthy { State::Closed } else { State::Open },
+                "{case}"
+            );
+            assert_eq!(after.trials_in_flight, 0, "{case}");
+        }
+    }
+}
+
 // --- panics ----------------------------------------------------------------------------------------------------------
 
 #[derive(Clone, Copy, PartialEq)]

@@ -34,7 +34,7 @@ impl Admission {
     #[inline]
     pub(super) fn settle(&mut self, outcome: Outcome) {
         if let Some(shared) = self.shared.take() {
-            shared.settle(self.entry, outcome);
+            shared.settle(&self.entry, outcome);
         }
     }
 

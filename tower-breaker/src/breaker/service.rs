@@ -22,7 +22,8 @@ use crate::{
 /// the time of `call`, it still refuses this one, because the inner service has not been asked whether it is ready.
 ///
 /// Otherwise readiness is the inner service's, whose error counts as a failed call. Being ready reserves nothing: trial
-/// slots are taken in `call`. And if the circuit opens between the two, `call` refuses; the inner service stays ready, and
+/// slots are taken in `call`. A caller that is waiting for the inner service's readiness is not woken when the circuit opens.
+/// And if the circuit opens between the two, `call` refuses; the inner service stays ready, and
 /// keeps what it holds for that, until the next call or until it is dropped.
 #[derive(Debug)]
 pub struct CircuitBreakerService<S, C = AnyError, M = Boxed> {

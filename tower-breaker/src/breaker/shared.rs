@@ -122,11 +122,11 @@ impl Shared {
     }
 
     #[inline]
-    pub(super) fn settle(&self, entry: Entry, outcome: Outcome) {
+    pub(super) fn settle(&self, entry: &Entry, outcome: Outcome) {
         if outcome == Outcome::Success && self.machine.success_is_no_news(entry.ticket) {
             self.counters.add(Count::Succeeded);
         } else {
-            self.settle_slowly(entry, outcome);
+            self.settle_slowly(*entry, outcome);
         }
     }
 

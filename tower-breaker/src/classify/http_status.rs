@@ -40,3 +40,31 @@ impl<B, Err: 'static> ClassifyCall<Response<B>, Err> for HttpStatus {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BoxError, Reason, Refused};
+
+    fn judge(result: Result<u16, BoxError>) -> Verdict {
+        let result = result.map(|status| {
+            let mut response = Response::new(());
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            response
+        });
+        HttpStatus.verdict(result.as_ref())
+    }
+
+    #[test]
+    fn only_what_the_server_is_to_blame_for_is_a_failure() {
+        for status in [200, 204, 304, 400, 401, 404, 408, 422, 499, 501, 505] {
+            assert_eq!(judge(Ok(status)), Verdict::Success, "{status}");
+        }
+        for status in [429, 500, 502, 503, 504, 507, 599] {
+            assert_eq!(judge(Ok(status)), Verdict::Failure, "{status}");
+        }
+        assert_eq!(judge(Err("connection reset".into())), Verdict::Failure);
+        let refused = Refused::new("inner".into(), Reason::BulkheadFull, None);
+        assert_eq!(judge(Err(refused.into())), Verdict::Ignore);
+    }
+}
