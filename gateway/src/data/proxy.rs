@@ -61,10 +61,7 @@ pub async fn serve(State(plane): State<Arc<DataPlane>>, request: Request) -> Res
             let Some(upstream) = plane.upstreams.get(id.index()) else {
                 return Problem::internal().into_response();
             };
-            match send(upstream, parts, body, host.as_ref()).await {
-                Ok(response) => response,
-                Err(problem) => problem.into_response(),
-            }
+            send(upstream, parts, body, host.as_ref()).await
         }
     }
 }
@@ -78,7 +75,7 @@ async fn send(
     mut parts: Parts,
     body: Body,
     host: Option<&Authority>,
-) -> Result<Response, Problem> {
+) -> Response {
     let seen = Seen {
         peer: parts
             .extensions
@@ -91,12 +88,11 @@ async fn send(
     parts.uri = origin_form(parts.uri);
     parts.version = Version::HTTP_11;
     let method = parts.method.clone();
-    let response = upstream
-        .proxied()
-        .oneshot(Request::from_parts(parts, marked(body)))
-        .await
-        .map_err(|error| failed(upstream, &error))?;
-    answer(upstream, &method, response)
+    let request = Request::from_parts(parts, marked(body));
+    match upstream.proxied().oneshot(request).await {
+        Ok(response) => answer(upstream, &method, response),
+        Err(error) => failed(upstream, &error).into_response(),
+    }
 }
 
 /// The path and query of a request target, as they were written.
@@ -107,11 +103,7 @@ fn origin_form(uri: Uri) -> Uri {
         .unwrap_or_default()
 }
 
-fn answer(
-    upstream: &Upstream,
-    method: &Method,
-    response: Response<Incoming>,
-) -> Result<Response, Problem> {
+fn answer(upstream: &Upstream, method: &Method, response: Response<Incoming>) -> Response {
     // No upgrade was asked for, so an upstream that switches protocols is confused, and its connection of no further use.
     if response.status().is_informational() {
         tracing::warn!(
@@ -119,9 +111,9 @@ fn answer(
             status = response.status().as_u16(),
             "unasked informational response"
         );
-        return Err(Problem::bad_gateway(
-            "The service behind this path sent an answer that makes no sense",
-        ));
+        let problem =
+            Problem::bad_gateway("The service behind this path sent an answer that makes no sense");
+        return problem.into_response();
     }
     let (mut parts, body) = response.into_parts();
     headers::to_client(&mut parts.headers, parts.version, upstream.authority());
@@ -132,7 +124,7 @@ fn answer(
     } else {
         Body::new(body)
     };
-    Ok(Response::from_parts(parts, body))
+    Response::from_parts(parts, body)
 }
 
 fn failed(upstream: &Upstream, error: &BoxError) -> Problem {

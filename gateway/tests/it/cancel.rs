@@ -74,10 +74,16 @@ async fn clients_that_leave_do_not_open_the_circuit() {
         upstream.url()
     );
     let gateway = Gateway::start(&config::file(&text), &[]).await;
-    for (number, request) in [
-        "GET /a HTTP/1.1\r\nHost: a\r\n\r\n",
-        "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nhalf a body",
-        "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nrubbish",
+    for (number, (request, then)) in [
+        ("GET /a HTTP/1.1\r\nHost: a\r\n\r\n", ""),
+        (
+            "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nhalf",
+            " a body",
+        ),
+        (
+            "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+            "rubbish",
+        ),
     ]
     .iter()
     .enumerate()
@@ -88,6 +94,7 @@ async fn clients_that_leave_do_not_open_the_circuit() {
             (upstream.arrivals() > number).then_some(())
         })
         .await;
+        client.write_all(then.as_bytes()).await.unwrap();
         drop(client);
         upstream.cancelled(number + 1).await;
     }

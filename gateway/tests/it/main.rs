@@ -1,5 +1,11 @@
 //! The gateway as its users meet it: a process with a configuration, between real clients and real servers.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a panic is how a test fails, in what supports it too"
+)]
+
 mod support {
     pub mod client;
     pub mod config;
