@@ -16,9 +16,14 @@ use tower_breaker::Refused;
 /// The media type of a problem.
 pub const CONTENT_TYPE: &str = "application/problem+json";
 
-/// A problem to answer with.
+/// A problem to answer with. One word in size, so that it is a cheap error type for handlers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
+    inner: Box<Inner>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Inner {
     status: StatusCode,
     kind: String,
     title: String,
@@ -32,7 +37,7 @@ impl Problem {
     /// A problem with a short, fixed `title`; the detail says the same until [`detail`](Self::detail) says more.
     pub fn new(status: StatusCode, title: impl Into<String>) -> Self {
         let title = title.into();
-        Self {
+        let inner = Inner {
             status,
             kind: "about:blank".to_owned(),
             detail: title.clone(),
@@ -40,6 +45,9 @@ impl Problem {
             extra: Map::new(),
             retry_after: None,
             allow: None,
+        };
+        Self {
+            inner: Box::new(inner),
         }
     }
 
@@ -118,44 +126,44 @@ impl Problem {
 
     /// What happened this time, for a person.
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = detail.into();
+        self.inner.detail = detail.into();
         self
     }
 
     /// A URI naming the kind of problem; `about:blank` otherwise.
     pub fn kind(mut self, uri: impl Into<String>) -> Self {
-        self.kind = uri.into();
+        self.inner.kind = uri.into();
         self
     }
 
     /// A further member of the body; the five standard names are not replaced.
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         if !matches!(name, "type" | "title" | "status" | "detail" | "instance") {
-            self.extra.insert(name.to_owned(), value.into());
+            self.inner.extra.insert(name.to_owned(), value.into());
         }
         self
     }
 
     /// `Retry-After`, rounded up to whole seconds (at least one).
     pub fn retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(wait);
+        self.inner.retry_after = Some(wait);
         self
     }
 
     /// The `Allow` header of a 405.
     pub fn allow(mut self, methods: HeaderValue) -> Self {
-        self.allow = Some(methods);
+        self.inner.allow = Some(methods);
         self
     }
 
     /// The status it answers with.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.inner.status
     }
 
     /// The detail it answers with.
     pub fn detail_text(&self) -> &str {
-        &self.detail
+        &self.inner.detail
     }
 
     /// The body.
@@ -168,12 +176,12 @@ impl Problem {
 /// The standard members first, in the order of the RFC.
 impl Serialize for Problem {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(4 + self.extra.len()))?;
-        map.serialize_entry("type", &self.kind)?;
-        map.serialize_entry("title", &self.title)?;
-        map.serialize_entry("status", &self.status.as_u16())?;
-        map.serialize_entry("detail", &self.detail)?;
-        for (name, value) in &self.extra {
+        let mut map = serializer.serialize_map(Some(4 + self.inner.extra.len()))?;
+        map.serialize_entry("type", &self.inner.kind)?;
+        map.serialize_entry("title", &self.inner.title)?;
+        map.serialize_entry("status", &self.inner.status.as_u16())?;
+        map.serialize_entry("detail", &self.inner.detail)?;
+        for (name, value) in &self.inner.extra {
             map.serialize_entry(name, value)?;
         }
         map.end()
@@ -182,7 +190,7 @@ impl Serialize for Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.status, self.detail)
+        write!(f, "{}: {}", self.inner.status, self.inner.detail)
     }
 }
 
@@ -192,13 +200,13 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let mut response = Response::new(body.into());
-        *response.status_mut() = self.status;
+        *response.status_mut() = self.inner.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
-        if let Some(wait) = self.retry_after {
+        if let Some(wait) = self.inner.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
         }
-        if let Some(allow) = self.allow {
+        if let Some(allow) = self.inner.allow {
             headers.insert(header::ALLOW, allow);
         }
         response
@@ -245,7 +253,7 @@ fn refused_problem(refused: &Refused) -> Problem {
         refused.reason()
     ))
     .with("guard", refused.name())
-    .with("reason", refused.reason().to_string());
+    .with("reason", refused.reason().as_str());
     problem.retry_after(refused.retry_after().unwrap_or(Duration::from_secs(1)))
 }
 
@@ -254,4 +262,100 @@ pub(crate) fn chain<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
     std::iter::successors(Some(error), |error| error.source())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tower_breaker::CircuitBreaker;
+
+    #[test]
+    fn the_standard_members_are_always_there_in_order() {
+        let problem = Problem::conflict("taken")
+            .with("key", 7)
+            .with("status", 200)
+            .kind("https://example.test/taken");
+        let text = serde_json::to_string(&problem).expect("JSON");
+        let expected = r#"{"type":"https://example.test/taken","title":"Conflict","status":409,"detail":"taken","key":7}"#;
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn retry_after_is_whole_seconds_rounded_up() {
+        for (wait, seconds) in [(0, "1"), (1, "1"), (1000, "1"), (1001, "2"), (59_999, "60")] {
+            let response = Problem::unavailable("x")
+                .retry_after(Duration::from_millis(wait))
+                .into_response();
+            assert_eq!(
+                response.headers()[header::RETRY_AFTER],
+                seconds,
+                "{wait} ms"
+            );
+        }
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the stack failed at 10.0.0.7:8081")]
+    struct Wrapped(#[source] BoxError);
+
+    fn wrapped(error: impl Into<BoxError>) -> Problem {
+        from_stack_error(&(Box::new(Wrapped(error.into())) as BoxError))
+    }
+
+    #[test]
+    fn a_refusal_is_503_with_the_wait() {
+        let breaker = CircuitBreaker::builder("product")
+            .consecutive_failures(1)
+            .open_for(Duration::from_secs(90))
+            .build()
+            .expect("right");
+        breaker.try_acquire().expect("closed").failure();
+        let refused = breaker.try_acquire().expect_err("open");
+        let problem = wrapped(refused);
+        assert_eq!(problem.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let json = problem.to_json();
+        assert_eq!(
+            (json["guard"].as_str(), json["reason"].as_str()),
+            (Some("product"), Some("circuit_open"))
+        );
+        let wait = problem.into_response().headers()[header::RETRY_AFTER]
+            .to_str()
+            .map(str::to_owned)
+            .expect("text");
+        assert!(wait == "90" || wait == "89", "{wait}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_time_out_is_504() {
+        let elapsed =
+            tokio::time::timeout(Duration::from_secs(1), std::future::pending::<()>()).await;
+        assert_eq!(
+            wrapped(elapsed.expect_err("never ready")).status(),
+            StatusCode::GATEWAY_TIMEOUT
+        );
+        let elapsed = tower::timeout::error::Elapsed::new();
+        assert_eq!(wrapped(elapsed).status(), StatusCode::GATEWAY_TIMEOUT);
+    }
+
+    #[test]
+    fn a_problem_comes_out_as_it_went_in() {
+        let problem = Problem::not_found("no product 9").with("product_id", 9);
+        assert_eq!(wrapped(problem.clone()), problem);
+    }
+
+    #[test]
+    fn a_body_beyond_the_limit_is_413() {
+        let problem = wrapped(BodyTooLarge { limit: 10 });
+        assert_eq!(
+            (problem.status(), problem.to_json()["limit_bytes"].as_u64()),
+            (StatusCode::PAYLOAD_TOO_LARGE, Some(10))
+        );
+    }
+
+    #[test]
+    fn anything_else_is_502_and_says_nothing_of_the_inside() {
+        let problem = wrapped("connection refused to 10.0.0.7:8081");
+        assert_eq!(problem.status(), StatusCode::BAD_GATEWAY);
+        assert!(!problem.to_json().to_string().contains("10.0.0.7"));
+    }
 }

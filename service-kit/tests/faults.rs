@@ -1,4 +1,5 @@
 //! Every kind of fault as a client sees it on the wire.
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! A service as a process: flags, announcement, exit statuses, stopping.
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod support;
 

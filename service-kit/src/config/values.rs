@@ -39,7 +39,7 @@ pub(crate) fn show_bytes(bytes: u64) -> String {
         .iter()
         .take(4)
         .rev()
-        .find(|(_, factor)| bytes >= *factor && bytes % factor == 0);
+        .find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor));
     match unit {
         Some((unit, factor)) => format!("{}{unit}", bytes / factor),
         None => format!("{bytes}B"),

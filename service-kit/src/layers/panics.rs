@@ -79,7 +79,11 @@ where
 /// Sends panics to the log, with their place, instead of as raw text to stderr.
 pub(crate) fn log_panics() {
     std::panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
-        let what = panic.payload_as_str().unwrap_or("no message");
+        let payload = panic.payload();
+        let literal = payload.downcast_ref::<&str>().copied();
+        let what = literal
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("no message");
         let location = panic
             .location()
             .map(ToString::to_string)

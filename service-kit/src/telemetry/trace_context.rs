@@ -164,3 +164,102 @@ fn random_u64() -> u64 {
 fn random_u128() -> u128 {
     fastrand::u128(1..)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALID: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn headers(values: &[(&'static str, &str)]) -> HeaderMap {
+        let pair = |&(name, value): &(&'static str, &str)| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_str(value).expect("a header"),
+            )
+        };
+        values.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn a_valid_parent_is_continued_with_a_span_of_our_own() {
+        let context =
+            TraceContext::from_headers(&headers(&[("traceparent", VALID), ("tracestate", "a=1")]));
+        assert_eq!(context.trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(context.parent_id().as_deref(), Some("00f067aa0ba902b7"));
+        assert_ne!(context.span_id(), "00f067aa0ba902b7");
+        assert_eq!(
+            context.tracestate().map(HeaderValue::as_bytes),
+            Some(b"a=1".as_slice())
+        );
+        assert_eq!(
+            parse(context.traceparent().as_bytes()).map(|(trace, ..)| trace),
+            Some(context.trace_id)
+        );
+    }
+
+    #[test]
+    fn what_is_not_valid_begins_a_trace() {
+        let wrong = [
+            "",
+            "rubbish",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-extra",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01extra",
+            "00-4bf92f3577b34da6a3ce929d0e0e473600f067aa0ba902b7---01",
+            "00-4bf92f3577b34da6a3ce929d0e0e473g-00f067aa0ba902b7-01",
+            "0-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-011",
+        ];
+        for text in wrong {
+            let context = TraceContext::from_headers(&headers(&[
+                ("traceparent", text),
+                ("tracestate", "a=1"),
+            ]));
+            assert_eq!(
+                (context.parent_id(), context.tracestate()),
+                (None, None),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn two_parents_are_none() {
+        let context =
+            TraceContext::from_headers(&headers(&[("traceparent", VALID), ("traceparent", VALID)]));
+        assert_eq!(context.parent_id(), None);
+    }
+
+    #[test]
+    fn a_later_version_is_read_by_its_known_part() {
+        let later = "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-ff-more";
+        let context = TraceContext::from_headers(&headers(&[("traceparent", later)]));
+        assert_eq!(context.parent_id().as_deref(), Some("00f067aa0ba902b7"));
+        assert!(context.traceparent().starts_with("00-") && context.traceparent().ends_with("-01"));
+    }
+
+    #[test]
+    fn several_states_are_one_list() {
+        let context = TraceContext::from_headers(&headers(&[
+            ("traceparent", VALID),
+            ("tracestate", "a=1"),
+            ("tracestate", "b=2"),
+        ]));
+        assert_eq!(
+            context.tracestate().map(HeaderValue::as_bytes),
+            Some(b"a=1,b=2".as_slice())
+        );
+    }
+
+    #[tokio::test]
+    async fn the_current_context_is_the_tasks() {
+        assert_eq!(current(), None);
+        let context = TraceContext::begin();
+        let seen = context.clone().scope(async { current() }).await;
+        assert_eq!(seen, Some(context));
+    }
+}
