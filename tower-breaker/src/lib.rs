@@ -53,7 +53,6 @@ pub mod http;
 pub mod mode;
 mod refused;
 mod striped;
-mod stripe;
 mod sync;
 
 pub use crate::{

@@ -21,12 +21,18 @@ use super::{
 };
 use crate::{
     Reason,
+    striped::Striped,
     sync::{AtomicU64, Mutex, MutexGuard, Ordering},
 };
 
 /// How often the 32 bits of the word's count are carried into 64: four times before they repeat, so that a carry may be
 /// late by three quarters of the range.
 const CARRY_EVERY: u32 = 1 << 30;
+
+// The counts of refusals.
+const FULL: usize = 0;
+const QUEUE_FULL: usize = 1;
+const WAITED: usize = 2;
 
 #[derive(Debug)]
 pub(super) struct Settings {
@@ -47,10 +53,10 @@ impl Settings {
     }
 }
 
-#[derive(Debug)]
 pub(super) struct Gate {
     word: AtomicU64,
     settings: Settings,
+    refused: Striped<3>,
     line: Mutex<Line>,
 }
 
@@ -80,6 +86,7 @@ impl Gate {
         Self {
             word: AtomicU64::new(0),
             settings,
+            refused: Striped::new(),
             line: Mutex::new(Line {
                 queue: Queue::with_seats(seats),
                 admitted: 0,
@@ -253,6 +260,15 @@ impl Gate {
     }
 
     #[inline]
+    pub(super) fn count_refusal(&self, reason: Reason) {
+        self.refused.add(match reason {
+            Reason::QueueFull => QUEUE_FULL,
+            Reason::WaitedTooLong => WAITED,
+            _ => FULL,
+        });
+    }
+
+    #[inline]
     fn carry_if_due(&self, word: Word) {
         if word.admitted().is_multiple_of(CARRY_EVERY) {
             self.carry();
@@ -265,7 +281,6 @@ impl Gate {
         line.carry(self.load());
     }
 
-    /// All but the refusals, which the lanes count.
     pub(super) fn snapshot(&self) -> Snapshot {
         let mut line = self.line();
         // Read under the lock, so that no later reader carries over an older count.
@@ -279,7 +294,11 @@ impl Gate {
             in_flight: word.in_flight(),
             queued: word.queued(),
             admitted: line.admitted,
-            refused: Refusals::default(),
+            refused: Refusals {
+                full: self.refused.sum(FULL),
+                queue_full: self.refused.sum(QUEUE_FULL),
+                waited_too_long: self.refused.sum(WAITED),
+            },
             waits: line.waits,
         }
     }

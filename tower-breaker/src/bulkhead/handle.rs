@@ -5,7 +5,7 @@ use super::{
     gate::Gate,
     lane::{Lane, Rejection},
 };
-use crate::{Reason, Refused, stripe};
+use crate::{Reason, Refused, striped};
 
 /// A named limit on how many calls run at once. A handle: cheap to clone, and every clone shares the same permits.
 ///
@@ -45,7 +45,7 @@ impl Bulkhead {
 
     #[inline]
     fn lane(&self) -> &Arc<Lane> {
-        stripe::mine(&self.lanes)
+        striped::copy_for_this_thread(&self.lanes)
     }
 
     /// The name it was built with.
@@ -55,11 +55,7 @@ impl Bulkhead {
 
     /// How it is set, and how it stands.
     pub fn snapshot(&self) -> Snapshot {
-        let mut snapshot = self.gate.snapshot();
-        for lane in &*self.lanes {
-            lane.add_to(&mut snapshot.refused);
-        }
-        snapshot
+        self.gate.snapshot()
     }
 
     /// Takes a permit if one is free. Never waits, and never overtakes a call that does.

@@ -1,22 +1,16 @@
 use std::sync::Arc;
 
-use super::{gate::Gate, snapshot::Refusals};
-use crate::{
-    Reason, Refused, stripe,
-    sync::{AtomicU64, Ordering},
-};
+use super::gate::Gate;
+use crate::{Reason, Refused, striped};
 
-/// One of several ways to one gate. What a call writes to besides the gate's word, it writes to in the lane of its thread:
-/// how many hold the lane, how many hold the name, how many were refused.
+/// One of several ways to one gate, so that threads do not all write to the same two reference counts: the one that a
+/// permit keeps the bulkhead alive with, and that of the name in a refusal.
 // Twice the size of a cache line, since processors fetch lines in pairs.
-#[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct Lane {
     gate: Arc<Gate>,
+    // A copy of its own, not a clone: the count is in it.
     name: Arc<str>,
-    full: AtomicU64,
-    queue_full: AtomicU64,
-    waited_too_long: AtomicU64,
 }
 
 /// A refusal on its way to the caller. It becomes a [`Refused`] where it arrives, because moving the larger type on its
@@ -30,13 +24,9 @@ impl Lane {
     pub(super) fn lay_out(gate: &Arc<Gate>) -> Arc<[Arc<Self>]> {
         let lane = || Self {
             gate: Arc::clone(gate),
-            // A copy of its own, for the count in it.
             name: Arc::from(&*gate.settings().name),
-            full: AtomicU64::new(0),
-            queue_full: AtomicU64::new(0),
-            waited_too_long: AtomicU64::new(0),
         };
-        (0..stripe::count()).map(|_| Arc::new(lane())).collect()
+        (0..striped::copies()).map(|_| Arc::new(lane())).collect()
     }
 
     #[inline]
@@ -47,22 +37,11 @@ impl Lane {
     /// Counts a refusal and gives it a name.
     #[inline]
     pub(super) fn reject(&self, reason: Reason) -> Rejection {
-        let counter = match reason {
-            Reason::QueueFull => &self.queue_full,
-            Reason::WaitedTooLong => &self.waited_too_long,
-            _ => &self.full,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+        self.gate.count_refusal(reason);
         Rejection {
             name: Arc::clone(&self.name),
             reason,
         }
-    }
-
-    pub(super) fn add_to(&self, total: &mut Refusals) {
-        total.full += self.full.load(Ordering::Relaxed);
-        total.queue_full += self.queue_full.load(Ordering::Relaxed);
-        total.waited_too_long += self.waited_too_long.load(Ordering::Relaxed);
     }
 }
 
