@@ -148,15 +148,11 @@ async fn errors_are_problems_that_say_what_to_change() {
             400,
             "A path parameter is \"999\", expected a whole number from 0 to 255",
         ),
-        (
-            "/list",
-            400,
-            "The query is not acceptable: missing field `page`",
-        ),
+        ("/list", 400, "Query parameter `page` is missing"),
         (
             "/list?page=x",
             400,
-            "The query is not acceptable: page: invalid digit found in string",
+            "Query parameter `page` is not acceptable: not a whole number of the expected kind",
         ),
         (
             "/list?page=%f",
@@ -259,6 +255,50 @@ async fn bodies_beyond_the_limit_are_413_announced_or_not() {
         post_json(http, "/raw", &large).problem(413);
     })
     .await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_too_large_that_was_asked_about_is_not_asked_for() {
+    let running = service(&["max_body=1KiB"]).await;
+    let http = running.http;
+    let answer = blocking(move || {
+        let head = "POST /raw HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 100000\r\n\r\n";
+        raw(http, head.as_bytes()).expect("an answer")
+    })
+    .await;
+    // Not a 100 first.
+    answer.problem(413);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_targets_are_not_found() {
+    let running = service(&[]).await;
+    let http = running.http;
+    for target in [
+        "*",
+        "//",
+        "/items//",
+        "/../etc/passwd",
+        "/items/1/../2",
+        "/%2e%2e/x",
+        "/\u{e4}",
+    ] {
+        let answer = blocking(move || {
+            raw(
+                http,
+                format!("OPTIONS {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+                    .as_bytes(),
+            )
+        })
+        .await;
+        assert_eq!(
+            answer.expect("an answer").problem(404),
+            "Not Found",
+            "{target}"
+        );
+    }
     running.stop().await;
 }
 
@@ -504,4 +544,32 @@ async fn idle_connections_do_not_hold_the_drain() {
         .await
         .expect("the drain does not wait for idle connections");
     drop(idle);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_connections_do_not_hold_the_drain() {
+    let running = service(&["drain.limit=1h", "header_timeout=1h"]).await;
+    let http = running.http;
+    let (silent, after) = blocking(move || (connect(http), get(http, "/items/1"))).await;
+    // Connections are accepted in order, so the silent one has been as well.
+    assert_eq!(after.status, 200);
+    tokio::time::timeout(Duration::from_secs(30), running.stop())
+        .await
+        .expect("nothing was asked on it");
+    drop(silent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_during_the_start_is_a_stop() {
+    let stopped = launch(
+        &INFO,
+        args(&[]),
+        |_: &mut Section<'_>| (),
+        async |(), context: Context| {
+            context.shutdown().cancel();
+            std::future::pending::<Result<Router, StartError>>().await
+        },
+    )
+    .await;
+    assert!(matches!(stopped, Err(RunError::Stopped)), "{stopped:?}");
 }

@@ -1,7 +1,39 @@
 //! What a guard turns a refusal into: an error in a box, an error with its type, or a response.
 //!
 //! Every guard layer is generic over one of these marker types; its `.typed()` and `.respond()` methods choose one, and
-//! [`Boxed`] is the default. The trait is open, so a stack may have a form of its own.
+//! [`Boxed`] is the default. The trait is open, so a stack may have a form of its own, such as a fallback:
+//!
+//! ```
+//! use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+//! use tower_breaker::{BoxError, CircuitBreaker, CircuitBreakerLayer, Refused, mode::ErrorMode};
+//!
+//! /// Says "unknown" while the service behind is not asked.
+//! #[derive(Clone)]
+//! struct OrUnknown;
+//!
+//! impl<Err> ErrorMode<Option<u32>, Err> for OrUnknown {
+//!     type Error = Err;
+//!
+//!     fn refused(&self, _: Refused) -> Result<Option<u32>, Err> {
+//!         Ok(None)
+//!     }
+//!
+//!     fn inner(&self, err: Err) -> Err {
+//!         err
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let breaker = CircuitBreaker::builder("stock").consecutive_failures(5).build()?;
+//! let mut stock = ServiceBuilder::new()
+//!     .layer(CircuitBreakerLayer::new(breaker.clone()).mode(OrUnknown))
+//!     .service(service_fn(async |item: u32| Ok::<_, std::io::Error>(Some(item))));
+//! breaker.force_open();
+//! assert_eq!(stock.ready().await?.call(7).await?, None);
+//! # Ok(())
+//! # }
+//! ```
 
 use crate::{BoxError, Error, Refused};
 

@@ -100,7 +100,9 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         Err(error) => Err(match serde_json::from_slice::<IgnoredAny>(body) {
             // A body that is no JSON at all is malformed first, wherever a member was found wrong before that.
             Err(syntax) => malformed(&syntax),
-            Ok(_) => unacceptable(error.inner(), error.path()),
+            Ok(_) if error.inner().is_data() => unacceptable(error.inner(), error.path()),
+            // What is skipped is not checked as closely as what is read: a text that is not UTF-8, say.
+            Ok(_) => malformed(error.inner()),
         }),
     }
 }
@@ -231,6 +233,19 @@ mod tests {
                 "{body}: {detail}"
             );
         }
+    }
+
+    #[test]
+    fn a_text_that_is_not_unicode_is_400() {
+        let problem = parse::<Order>(b"{\"user\":\"\xff\",\"lines\":[]}").expect_err("not UTF-8");
+        assert_eq!(problem.status(), StatusCode::BAD_REQUEST);
+    }
+
+    #[test]
+    fn a_body_too_deep_or_a_number_too_large_is_400() {
+        let deep = format!("{{\"user\":\"a\",\"lines\":{}", "[".repeat(10_000));
+        assert_eq!(refused(&deep).0, 400);
+        assert_eq!(refused(r#"{"user":"a","lines":[{"id":1e999}]}"#).0, 400);
     }
 
     #[test]

@@ -34,15 +34,47 @@ fn parse<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
     }
     match AxumQuery::<T>::try_from_uri(uri) {
         Ok(AxumQuery(value)) => Ok(value),
-        Err(rejection) => {
-            let reason = rejection
+        Err(rejection) => Err(rejected(
+            &rejection
                 .source()
-                .map_or_else(|| rejection.body_text(), ToString::to_string);
-            Err(Problem::bad_request(format!(
-                "The query is not acceptable: {}",
-                wording::of_message(&reason)
-            )))
+                .map_or_else(|| rejection.body_text(), ToString::to_string),
+        )),
+    }
+}
+
+/// serde's message: `missing field `page``, or the parameter's name before a colon.
+fn rejected(message: &str) -> Problem {
+    let quoted = |start: &str| {
+        message
+            .strip_prefix(start)
+            .and_then(|rest| rest.split('`').next())
+    };
+    let of = |name: &str, what: &str| {
+        Problem::bad_request(format!("Query parameter `{name}` {what}")).with("parameter", name)
+    };
+    if let Some(name) = quoted("missing field `") {
+        return of(name, "is missing");
+    }
+    if let Some(name) = quoted("duplicate field `") {
+        return of(name, "is given more than once");
+    }
+    match message.split_once(": ") {
+        Some((name, reason)) if !name.contains(char::is_whitespace) => {
+            match reason.strip_prefix("unknown field `") {
+                Some(_) => of(
+                    name,
+                    &format!("is unknown: {}", wording::of_message(reason)),
+                ),
+                None => of(
+                    name,
+                    &format!("is not acceptable: {}", wording::of_message(reason)),
+                ),
+            }
         }
+        _ => Problem::bad_request(format!(
+            "The query is not acceptable: {}",
+            wording::of_message(message)
+        )),
     }
 }
 
@@ -62,4 +94,87 @@ fn is_decodable(query: &str) -> bool {
         decoded.push((high * 16 + low) as u8);
     }
     std::str::from_utf8(&decoded).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+    use serde::Deserialize;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Search {
+        text: String,
+        page: Option<u32>,
+    }
+
+    #[test]
+    fn takes_what_fits() {
+        let search = parse::<Search>(&"/x?text=a%20b+%C3%A4&page=2".parse().expect("a target"))
+            .expect("fits");
+        assert_eq!(
+            search,
+            Search {
+                text: "a b \u{e4}".to_owned(),
+                page: Some(2)
+            }
+        );
+    }
+
+    #[test]
+    fn says_which_parameter_is_wrong_and_how() {
+        let cases = [
+            ("", "Query parameter `text` is missing"),
+            ("?page=1", "Query parameter `text` is missing"),
+            (
+                "?text=a&page=x",
+                "Query parameter `page` is not acceptable: not a whole number of the expected kind",
+            ),
+            (
+                "?text=a&page=-1",
+                "Query parameter `page` is not acceptable: not a whole number of the expected kind",
+            ),
+            (
+                "?text=a&page=",
+                "Query parameter `page` is not acceptable: empty, a number is expected",
+            ),
+            (
+                "?text=a&page=4294967296",
+                "Query parameter `page` is not acceptable: the number is too large",
+            ),
+            (
+                "?text=a&text=b",
+                "Query parameter `text` is given more than once",
+            ),
+            (
+                "?text=a&x=1",
+                "Query parameter `x` is unknown: unknown field `x`, expected `text` or `page`",
+            ),
+            (
+                "?text=%",
+                "The query is not valid: a percent escape is broken or not UTF-8",
+            ),
+            (
+                "?text=%4",
+                "The query is not valid: a percent escape is broken or not UTF-8",
+            ),
+            (
+                "?text=%zz",
+                "The query is not valid: a percent escape is broken or not UTF-8",
+            ),
+            (
+                "?text=%c3%28",
+                "The query is not valid: a percent escape is broken or not UTF-8",
+            ),
+        ];
+        for (query, detail) in cases {
+            let problem =
+                parse::<Search>(&format!("/x{query}").parse().expect("a target")).expect_err(query);
+            assert_eq!(
+                (problem.status().as_u16(), problem.detail_text()),
+                (400, detail),
+                "{query}"
+            );
+        }
+    }
 }

@@ -28,7 +28,22 @@ pub(super) fn of_type(name: &str) -> &str {
 pub(super) fn of_message(message: &str) -> String {
     match message.rsplit_once("expected ") {
         Some((start, expected)) => format!("{start}expected {}", of_type(expected)),
-        None => message.to_owned(),
+        None => of_parse_error(message).to_owned(),
+    }
+}
+
+/// std's messages about texts that are not the number or flag they should be.
+fn of_parse_error(message: &str) -> &str {
+    match message {
+        "invalid digit found in string" => "not a whole number of the expected kind",
+        "cannot parse integer from empty string" | "cannot parse float from empty string" => {
+            "empty, a number is expected"
+        }
+        "number too large to fit in target type" => "the number is too large",
+        "number too small to fit in target type" => "the number is too small",
+        "invalid float literal" => "not a number",
+        "provided string was not `true` or `false`" => "neither true nor false",
+        message => message,
     }
 }
 

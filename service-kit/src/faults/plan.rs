@@ -72,3 +72,72 @@ impl Rule {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faults::pattern::Pattern;
+
+    fn rule(route: &str, kind: Kind, share: f64) -> Rule {
+        Rule {
+            routes: vec![Pattern::parse(route).expect("a route")],
+            kind,
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            delay: Duration::from_millis(100),
+            delay_max: Duration::from_millis(300),
+            share,
+            seed: Some(1),
+        }
+    }
+
+    fn plan(rules: Vec<Rule>) -> Plan {
+        let settings = FaultSettings {
+            enabled: true,
+            simulate: true,
+            rules,
+        };
+        Plan::new(&settings, &FaultSwitch::new(true))
+    }
+
+    #[test]
+    fn delays_are_spread_over_the_whole_range() {
+        let plan = plan(vec![rule("/a", Kind::Hang, 1.0)]);
+        let delays: Vec<u128> = (0..1000)
+            .filter_map(|_| match plan.draw("/a") {
+                Some(Fault::Status { after, .. }) => Some(after.as_millis()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(delays.len(), 1000);
+        assert!(delays.iter().all(|delay| (100..=300).contains(delay)));
+        let mean = delays.iter().sum::<u128>() / 1000;
+        assert!((190..=210).contains(&mean), "{mean}");
+        assert!(delays.iter().any(|delay| *delay < 110) && delays.iter().any(|delay| *delay > 290));
+    }
+
+    #[test]
+    fn a_status_is_answered_at_once() {
+        let fault = plan(vec![rule("/a", Kind::Status, 1.0)]).draw("/a");
+        assert_eq!(
+            fault,
+            Some(Fault::Status {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                after: Duration::ZERO
+            })
+        );
+    }
+
+    #[test]
+    fn a_share_takes_that_part_and_leaves_the_rest_to_the_next_rule() {
+        let plan = plan(vec![
+            rule("/a", Kind::Truncate, 0.25),
+            rule("/{any}", Kind::Status, 1.0),
+        ]);
+        let truncated = (0..4000)
+            .filter(|_| plan.draw("/a") == Some(Fault::Truncate))
+            .count();
+        assert!((900..=1100).contains(&truncated), "{truncated}");
+        assert!(matches!(plan.draw("/b"), Some(Fault::Status { .. })));
+        assert_eq!(plan.draw("/a/b"), None);
+    }
+}

@@ -71,7 +71,14 @@ where
                 answer: self.inner.call(request),
             },
             Some(_) => {
-                let discard = Limited::new(request.into_body(), PATIENCE as usize);
+                // Who asks first has not sent it yet, and reading would tell it to.
+                let waits = request.headers().contains_key(header::EXPECT);
+                let body = if waits {
+                    Body::empty()
+                } else {
+                    request.into_body()
+                };
+                let discard = Limited::new(body, PATIENCE as usize);
                 BodyLimitFuture::Refused {
                     discard,
                     limit: self.limit,

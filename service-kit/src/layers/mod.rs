@@ -1,7 +1,7 @@
 //! The layers every service has around its routes.
 //!
 //! Outermost first: request telemetry (so that it sees every answer), panics, empty error answers, request time-out, body
-//! limit, faults. One `Router::layer` call for all of them: each call boxes every route once.
+//! limit, faults. One `Router::layer` call for all that is always there: each call boxes every route once more.
 
 mod body_limit;
 mod empty_errors;

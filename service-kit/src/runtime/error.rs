@@ -58,6 +58,9 @@ pub enum RunError {
     /// The service's own `start` failed.
     #[error("cannot start: {0}")]
     Start(StartError),
+    /// Asked to stop before `start` was over.
+    #[error("asked to stop before it had started")]
+    Stopped,
     /// The asynchronous runtime could not be made.
     #[error("cannot start the runtime: {0}")]
     Runtime(String),

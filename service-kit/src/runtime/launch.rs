@@ -64,7 +64,7 @@ where
         return ExitCode::SUCCESS;
     }
     match serve_process(info, &flags, loaded.value, start) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) | Err(RunError::Stopped) => ExitCode::SUCCESS,
         Err(error) => {
             output::complain(info.name, &error.to_string());
             ExitCode::FAILURE
@@ -190,8 +190,7 @@ where
 
     let router = tokio::select! {
         started = start(config, context.clone()) => started.map_err(RunError::Start)?,
-        // Asked to stop before it ever served: there is nothing to drain but what `start` has registered.
-        () = orders.shutdown.cancelled() => Router::new(),
+        () = orders.shutdown.cancelled() => return Err(RunError::Stopped),
     };
     let router = layers::public(router, &common, &context);
     let drain = Drain::default();

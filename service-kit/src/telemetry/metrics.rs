@@ -1,6 +1,6 @@
 //! The process's Prometheus recorder.
 
-use ::metrics::{Counter, Histogram, counter, histogram};
+use ::metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use http::{Method, StatusCode};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::collections::HashMap;
@@ -13,9 +13,9 @@ const LATENCY_BUCKETS: [f64; 14] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 30.0,
 ];
 
-pub(crate) const REQUESTS: &str = "http_server_requests_total";
-pub(crate) const LATENCY: &str = "http_server_request_duration_seconds";
-pub(crate) const IN_FLIGHT: &str = "http_server_requests_in_flight";
+const REQUESTS: &str = "http_server_requests_total";
+const LATENCY: &str = "http_server_request_duration_seconds";
+const IN_FLIGHT: &str = "http_server_requests_in_flight";
 
 /// Installs the recorder once per process; several services in one process share it.
 pub(crate) fn install() -> PrometheusHandle {
@@ -62,12 +62,12 @@ fn describe() {
 }
 
 /// Counters and histograms per route, method and status class, looked up by label only once each.
-#[derive(Debug, Default)]
 pub(crate) struct RequestMetrics {
+    in_flight: Gauge,
     routes: RwLock<HashMap<String, Arc<RouteMetrics>>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct RouteMetrics {
     handles: [[OnceLock<Handles>; CLASSES.len()]; METHODS.len()],
 }
@@ -77,12 +77,6 @@ struct Handles {
     latency: Histogram,
 }
 
-impl std::fmt::Debug for Handles {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Handles")
-    }
-}
-
 /// Labels must be few: what a client makes up is `OTHER`.
 const METHODS: [&str; 8] = [
     "OTHER", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
@@ -90,6 +84,22 @@ const METHODS: [&str; 8] = [
 const CLASSES: [&str; 6] = ["aborted", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
 impl RequestMetrics {
+    /// After [`install`].
+    pub fn new() -> Self {
+        Self {
+            in_flight: gauge!(IN_FLIGHT),
+            routes: RwLock::default(),
+        }
+    }
+
+    pub fn begun(&self) {
+        self.in_flight.increment(1.0);
+    }
+
+    pub fn ended(&self) {
+        self.in_flight.decrement(1.0);
+    }
+
     pub fn record(
         &self,
         method: &Method,

@@ -1,6 +1,6 @@
 //! What is noted about every request: trace context, one log event, count and latency.
 
-use super::metrics::{IN_FLIGHT, RequestMetrics};
+use super::metrics::RequestMetrics;
 use super::trace_context::{self, TraceContext};
 use axum::extract::MatchedPath;
 use axum::response::Response;
@@ -15,12 +15,11 @@ use tower_service::Service;
 use tracing::Span;
 
 /// Makes every request part of a trace and notes how it was answered.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct TelemetryLayer {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
     listener: Listener,
     metrics: RequestMetrics,
@@ -46,7 +45,7 @@ impl TelemetryLayer {
         Self {
             shared: Arc::new(Shared {
                 listener,
-                metrics: RequestMetrics::default(),
+                metrics: RequestMetrics::new(),
             }),
         }
     }
@@ -63,7 +62,7 @@ impl<S> Layer<S> for TelemetryLayer {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Telemetry<S> {
     inner: S,
     shared: Arc<Shared>,
@@ -97,7 +96,7 @@ where
             status: None,
         };
         if note.shared.listener == Listener::Public {
-            ::metrics::gauge!(IN_FLIGHT).increment(1.0);
+            note.shared.metrics.begun();
         }
         // The handler's future is often made of parts that look at the context when they are made, not when polled.
         let answer = trace_context::enter(&trace, || span.in_scope(|| self.inner.call(request)));
@@ -139,7 +138,6 @@ where
 }
 
 /// Written down when dropped, so that a request whose client went away is noted too.
-#[derive(Debug)]
 struct Note {
     shared: Arc<Shared>,
     route: Option<MatchedPath>,
@@ -173,7 +171,7 @@ impl Drop for Note {
                 self.shared
                     .metrics
                     .record(&self.method, route, self.status, elapsed);
-                ::metrics::gauge!(IN_FLIGHT).decrement(1.0);
+                self.shared.metrics.ended();
             }
         }
     }
