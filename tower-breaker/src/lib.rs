@@ -52,8 +52,8 @@ mod error;
 pub mod http;
 pub mod mode;
 mod refused;
-mod striped;
 mod stripe;
+mod striped;
 mod sync;
 
 pub use crate::{
