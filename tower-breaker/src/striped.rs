@@ -180,4 +180,13 @@ mod tests {
         });
         assert!(super::copies().is_power_of_two());
     }
+
+    #[test]
+    fn the_number_of_a_thread_that_has_ended_is_given_again() {
+        let last = (0..1_000)
+            .map(|_| thread::spawn(number::of_this_thread).join().unwrap())
+            .last();
+        // Other tests run beside this one, but not by the hundred.
+        assert!(last.unwrap() < 500);
+    }
 }

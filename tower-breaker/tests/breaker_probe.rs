@@ -183,3 +183,22 @@ async fn a_probe_dropped_in_the_middle_leaves_a_working_circuit() {
         1
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_that_somebody_else_gives_back_undecided_is_noticed() {
+    let breaker = breaker(1);
+    open(&breaker);
+    tokio::time::advance(WAIT).await;
+    let others = breaker.try_trial().unwrap();
+    let prober = breaker.clone();
+    let probe = tokio::spawn(async move {
+        prober
+            .probe_until_closed(|| async { Verdict::Success })
+            .await
+    });
+    tokio::time::sleep(WAIT / 2).await;
+    others.ignore();
+    assert_eq!(breaker.state(), State::HalfOpen);
+    tokio::time::sleep(WAIT).await;
+    assert_eq!((probe.await.unwrap(), breaker.state()), (1, State::Closed));
+}

@@ -147,6 +147,22 @@ async fn a_circuit_that_opens_between_poll_ready_and_call_refuses() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_inner_service_that_is_ready_need_not_be_asked_again_for_the_trial() {
+    let breaker = breaker(1);
+    let (mut service, mut handle) = guarded(&breaker);
+    handle.allow(1);
+    assert_ready_ok!(service.poll_ready());
+    open(&breaker);
+    assert_ready_ok!(service.poll_ready(), "to be refused, if called now");
+    tokio::time::advance(WAIT).await;
+    let mut call = task::spawn(service.call("trial"));
+    assert_pending!(call.poll());
+    handle.next_request().await.unwrap().1.send_response("fine");
+    assert_ready_ok!(call.poll());
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_idle_ready_clone_holds_no_trial_slot() {
     let breaker = breaker(1);
     open(&breaker);

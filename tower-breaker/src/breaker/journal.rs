@@ -136,3 +136,50 @@ impl TimeInState {
         }
     }
 }
+
+#[cfg(all(test, not(breaker_loom)))]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::breaker::Cause;
+
+    #[test]
+    fn transitions_that_arrive_out_of_order_are_entered_in_order_with_times_that_never_go_back() {
+        let start = Instant::now();
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let listener = {
+            let told = told.clone();
+            move |transition: &Transition| {
+                let at = transition.at.duration_since(start).as_millis();
+                told.lock().unwrap().push((transition.generation, at));
+            }
+        };
+        let journal = Journal::new(vec![Box::new(listener)], start);
+        let enter = |generation, to, at| {
+            journal.enter(Transition {
+                name: "test".into(),
+                from: State::Closed,
+                to,
+                generation,
+                at: start + Duration::from_millis(at),
+                cause: Cause::Reset,
+            });
+        };
+        enter(2, State::HalfOpen, 10);
+        enter(3, State::Closed, 40);
+        assert!(
+            told.lock().unwrap().is_empty(),
+            "the first is still to come"
+        );
+        assert_eq!(journal.total(), 0);
+        enter(1, State::Open, 20);
+        assert_eq!(*told.lock().unwrap(), [(1, 20), (2, 20), (3, 40)]);
+        assert_eq!(journal.total(), 3);
+
+        let spent = journal.time_in_state(start + Duration::from_millis(100));
+        assert_eq!(spent.closed, Duration::from_millis(20 + 60));
+        assert_eq!(spent.open, Duration::ZERO);
+        assert_eq!(spent.half_open, Duration::from_millis(20));
+    }
+}

@@ -136,9 +136,8 @@ impl Machine {
             held: false,
             failures: 0,
         };
-        self.window.is_none()
-            && !ticket.trial
-            && self.load() == Word::new(ticket.generation, untroubled)
+        // A trial's ticket is of another generation than any closed episode.
+        self.window.is_none() && self.load() == Word::new(ticket.generation, untroubled)
     }
 
     /// Admits a call, as a trial if the state asks for one and the caller `may_try`.

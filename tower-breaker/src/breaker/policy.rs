@@ -63,3 +63,35 @@ pub enum Recovery {
     /// the circuit is closed, so a circuit that nobody probes stays open.
     Probed,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_trips_at_exactly_its_threshold_as_written() {
+        for percent in 1..=100_u32 {
+            let threshold = format!("{}.{:02}", percent / 100, percent % 100)
+                .parse()
+                .unwrap();
+            let rule = RateRule {
+                calls: 100,
+                minimum_calls: 100,
+                threshold,
+            };
+            let tally = |failures| Tally {
+                calls: 100,
+                failures,
+            };
+            assert!(
+                rule.trips(tally(percent)),
+                "{percent} of 100 at {threshold}"
+            );
+            assert!(
+                !rule.trips(tally(percent - 1)),
+                "{} of 100 at {threshold}",
+                percent - 1
+            );
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Recovery in the background, so that no user's call is the trial.
 
-use std::{convert::Infallible, pin::pin, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
 use super::{CircuitBreaker, State, permit::Permit};
 use crate::classify::Verdict;
@@ -105,11 +105,10 @@ impl CircuitBreaker {
         Duration::from_nanos(self.shared.machine.policy().open_for)
     }
 
-    // Waits for the next transition, unless `done` already. `notify_waiters` wakes every `Notified` that exists, so it is
-    // made before `done` is asked.
+    // Waits for the next transition, unless `done` already. `notify_waiters` wakes every `Notified` that exists, polled or
+    // not, so it is made before `done` is asked.
     async fn changed_unless(&self, done: impl Fn() -> bool) {
-        let mut changed = pin!(self.shared.changed.notified());
-        changed.as_mut().enable();
+        let changed = self.shared.changed.notified();
         if !done() {
             changed.await;
         }

@@ -5,7 +5,7 @@
 //! tells about the health of the service behind the guard. A caller's own mistake (a `404`, a `422`) tells that the
 //! service is well.
 //!
-//! Ready-made: [`AnyError`] (the default), [`ErrorChain`], and [`HttpStatus`] with the `http` feature. Any
+//! Ready-made: [`AnyError`] (the default), [`ErrorChain`], and `HttpStatus` with the `http` feature. Any
 //! `Fn(Result<&Response, &Error>) -> Verdict + Clone` is a classifier too:
 //!
 //! ```
