@@ -1,4 +1,4 @@
-//! Two threads, a million acquisitions each, random cancels: every permit is there at the end.
+//! Threads that acquire, wait, cancel and release at random: every permit is there at the end.
 
 use std::{
     sync::{
@@ -7,9 +7,12 @@ use std::{
     },
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
+    time::Duration,
 };
 
-use tower_breaker::{Bulkhead, bulkhead::Acquire};
+use tower::{Service, ServiceExt, service_fn};
+use tower_breaker::{BoxError, Bulkhead, BulkheadLayer, bulkhead::Acquire};
+use tower_layer::Layer;
 
 const ACQUISITIONS: usize = 1_000_000;
 const MAX_CONCURRENT: usize = 3;
@@ -125,4 +128,82 @@ fn two_threads_and_random_cancels_lose_no_permit() {
         .collect();
     assert!(bulkhead.try_acquire().is_err());
     drop(all);
+}
+
+// Gives the other tasks a turn, so many times.
+async fn turns(number: u64) {
+    for _ in 0..number {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tasks_on_two_threads_that_lose_patience_lose_no_permit() {
+    const TASKS: u64 = 6;
+    const CALLS: u64 = 10_000;
+    let bulkhead = Bulkhead::builder("test")
+        .max_concurrent(2)
+        .max_queue(3)
+        .max_wait(Duration::from_micros(200))
+        .build()
+        .unwrap();
+    let running = Arc::new(AtomicUsize::new(0));
+    let inner = service_fn({
+        let running = running.clone();
+        move |turns_taken: u64| {
+            let running = running.clone();
+            async move {
+                struct Running(Arc<AtomicUsize>);
+                impl Drop for Running {
+                    fn drop(&mut self) {
+                        self.0.fetch_sub(1, Ordering::SeqCst);
+                    }
+                }
+                assert!(
+                    running.fetch_add(1, Ordering::SeqCst) < 2,
+                    "more calls than permits"
+                );
+                let _running = Running(running);
+                turns(turns_taken).await;
+                Ok::<_, BoxError>(())
+            }
+        }
+    });
+    let service = BulkheadLayer::new(bulkhead.clone()).waiting().layer(inner);
+
+    let tasks: Vec<_> = (1..=TASKS)
+        .map(|seed| {
+            let mut service = service.clone();
+            tokio::spawn(async move {
+                let mut random = Random(seed * 0x9E37_79B9);
+                let (mut done, mut refused) = (0, 0);
+                for _ in 0..CALLS {
+                    let patience = random.below(12);
+                    let call = service.ready().await.unwrap().call(random.below(3));
+                    tokio::select! {
+                        biased;
+                        result = call => match result {
+                            Ok(()) => done += 1,
+                            Err(_) => refused += 1,
+                        },
+                        () = turns(patience) => {}
+                    }
+                }
+                (done, refused)
+            })
+        })
+        .collect();
+    let (mut done, mut refused) = (0, 0);
+    for task in tasks {
+        let (task_done, task_refused) = task.await.unwrap();
+        done += task_done;
+        refused += task_refused;
+    }
+
+    let snapshot = bulkhead.snapshot();
+    assert_eq!((snapshot.in_flight, snapshot.queued), (0, 0));
+    assert_eq!(running.load(Ordering::SeqCst), 0);
+    // A call may be refused and its caller gone before it hears of it.
+    assert!(snapshot.refused.total() >= refused && snapshot.admitted >= done);
+    assert!(done > 0 && refused > 0 && snapshot.waits.granted > 0 && snapshot.waits.abandoned > 0);
 }
