@@ -181,18 +181,10 @@ impl Gate {
         }
     }
 
-    // One at a time, because a waker may run code that comes back here.
+    // Grants a free permit to the first waiter. Finds nothing to do when that waiter has left, or when another permit has
+    // come free at the same time and whoever released it was here first.
     #[cold]
     fn serve(&self) {
-        while let Some(granted) = self.grant_next() {
-            if let Some(waker) = granted {
-                waker.wake();
-            }
-        }
-    }
-
-    // `None` when there is nobody to serve or nothing to give.
-    fn grant_next(&self) -> Option<Option<Waker>> {
         let mut line = self.line();
         let mut word = self.load();
         while word.queued() > 0 && word.in_flight() < self.settings.max_concurrent {
@@ -200,12 +192,16 @@ impl Gate {
             match self.swap(word, next) {
                 Ok(()) => {
                     line.carry_if_due(next);
-                    return Some(line.queue.grant_first());
+                    let waker = line.queue.grant_first();
+                    drop(line);
+                    if let Some(waker) = waker {
+                        waker.wake();
+                    }
+                    return;
                 }
                 Err(found) => word = found,
             }
         }
-        None
     }
 
     /// Asks whether the permit waited for has come, and if not, whom to wake when it does. `waited` is for the books.
@@ -378,5 +374,20 @@ mod tests {
             admit_through_the_queue(&gate);
             assert_eq!(gate.line().admitted, boundary);
         }
+    }
+
+    #[test]
+    fn a_permit_that_comes_at_the_time_limit_counts_as_a_wait() {
+        let gate = gate_after(0);
+        assert!(gate.try_enter());
+        let Entry::Queued(seat) = gate.enter_or_queue() else {
+            panic!("not queued");
+        };
+        gate.release();
+        let waited = Duration::from_millis(7);
+        assert!(gate.give_up(seat, waited));
+        let waits = gate.snapshot().waits;
+        assert_eq!((waits.granted, waits.longest), (1, waited));
+        gate.release();
     }
 }

@@ -137,3 +137,24 @@ impl Queue {
         }
     }
 }
+
+#[cfg(all(test, not(breaker_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seats_are_used_again() {
+        let mut queue = Queue::with_seats(4);
+        for _ in 0..1_000 {
+            let seats = [queue.push(), queue.push(), queue.push(), queue.push()];
+            assert!(
+                queue.grant_first().is_none(),
+                "nobody has said whom to wake"
+            );
+            for at in [2, 0, 3, 1] {
+                queue.take(seats[at]);
+            }
+        }
+        assert_eq!((queue.entries.len(), queue.entries.capacity()), (4, 4));
+    }
+}

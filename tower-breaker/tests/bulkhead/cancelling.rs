@@ -1,5 +1,11 @@
 //! Waiters whose caller goes away, at every point of their life.
 
+use std::{
+    any::Any,
+    sync::{Arc, Mutex},
+    task::{Context, Wake, Waker},
+};
+
 use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::{Service, ServiceExt};
 use tower_breaker::BulkheadLayer;
@@ -116,33 +122,50 @@ async fn a_queued_call_at_each_of_its_stages() {
     assert_eq!(load(&bulkhead), (0, 0));
 }
 
-#[test]
-fn dropping_a_waiter_may_drop_others_of_the_same_bulkhead() {
-    // A waker may own anything, such as a task that itself holds a permit and a place in the queue. It must not be dropped
-    // while the queue's lock is held.
-    struct Owner(std::sync::Mutex<Option<Box<dyn std::any::Any + Send>>>);
-    impl std::task::Wake for Owner {
-        fn wake(self: std::sync::Arc<Self>) {
-            drop(self.0.lock().unwrap().take());
-        }
+// A waker may own anything, such as a task that itself holds places in the queue. So it must neither be woken nor dropped
+// while the queue's lock is held.
+struct Owner(Mutex<Option<Box<dyn Any + Send>>>);
+
+impl Wake for Owner {
+    fn wake(self: Arc<Self>) {
+        drop(self.0.lock().unwrap().take());
     }
+}
+
+#[derive(Clone, Copy)]
+enum End {
+    Woken,
+    Dropped,
+    Replaced,
+}
+
+#[test]
+fn a_waker_may_drop_other_waiters_of_the_same_bulkhead() {
     let bulkhead = queueing(1, 3);
-    for wake in [false, true] {
+    for end in [End::Woken, End::Dropped, End::Replaced] {
         let permit = bulkhead.try_acquire().unwrap();
         let mut outer = Box::pin(bulkhead.acquire());
         let owned = (bulkhead.acquire(), bulkhead.acquire());
-        let owner = std::sync::Arc::new(Owner(std::sync::Mutex::new(Some(Box::new(owned)))));
-        let waker = owner.into();
-        let mut cx = std::task::Context::from_waker(&waker);
-        assert_pending!(std::future::Future::poll(outer.as_mut(), &mut cx));
+        let waker = Waker::from(Arc::new(Owner(Mutex::new(Some(Box::new(owned))))));
+        assert_pending!(outer.as_mut().poll(&mut Context::from_waker(&waker)));
         drop(waker);
-        if wake {
-            drop(permit);
-            drop(outer);
-        } else {
-            drop(outer);
-            drop(permit);
+        assert_eq!(load(&bulkhead), (1, 3));
+        match end {
+            End::Woken => {
+                drop(permit);
+                assert_eq!(load(&bulkhead), (1, 0));
+            }
+            End::Dropped => {
+                drop(outer);
+                assert_eq!(load(&bulkhead), (1, 0));
+                continue;
+            }
+            End::Replaced => {
+                assert_pending!(outer.as_mut().poll(&mut Context::from_waker(Waker::noop())));
+                assert_eq!(load(&bulkhead), (1, 1));
+            }
         }
-        assert_eq!(load(&bulkhead), (0, 0));
+        drop(outer);
     }
+    assert_eq!(load(&bulkhead), (0, 0));
 }

@@ -110,10 +110,17 @@ async fn a_permit_that_comes_in_time_counts_even_if_it_is_seen_late() {
     advance(SECOND * 2).await;
     drop(assert_ready_ok!(waiter.poll()));
 
+    // A shorter one.
+    let permit = bulkhead.try_acquire().unwrap();
+    let mut waiter = task::spawn(bulkhead.acquire());
+    advance(SECOND / 2).await;
+    drop(permit);
+    drop(assert_ready_ok!(waiter.poll()));
+
     let waits = bulkhead.snapshot().waits;
     assert_eq!(
         (waits.granted, waits.longest, waits.total),
-        (1, SECOND * 5 / 2, SECOND * 5 / 2)
+        (2, SECOND * 5 / 2, SECOND * 3)
     );
 }
 
@@ -180,6 +187,30 @@ async fn a_queued_call_holds_nothing_of_the_inner_service() {
     assert_eq!(assert_ready_ok!(call.poll()), "queued");
     drop(call);
     assert_eq!((capacity.available_permits(), load(&bulkhead)), (1, (0, 0)));
+}
+
+#[tokio::test]
+async fn a_service_whose_readiness_is_used_up_or_never_came_is_not_called() {
+    let bulkhead = refusing(1);
+    let (inner, _) = Strict::new(1);
+    let mut service = BulkheadLayer::new(bulkhead.clone()).typed().layer(inner);
+    let mut caller = task::spawn(());
+    let mut poll_ready = |service: &mut _| caller.enter(|cx, _| Service::poll_ready(service, cx));
+
+    // Not ready while a permit was free; then full; then free again.
+    assert_pending!(poll_ready(&mut service));
+    let permit = bulkhead.try_acquire().unwrap();
+    assert_ready_ok!(poll_ready(&mut service));
+    drop(permit);
+    assert_eq!(reason(service.call(1).await), Reason::BulkheadFull);
+
+    // Ready, and called; then full; then free again.
+    assert_ready_ok!(poll_ready(&mut service));
+    assert_eq!(service.call(2).await.unwrap(), 2);
+    let permit = bulkhead.try_acquire().unwrap();
+    assert_ready_ok!(poll_ready(&mut service));
+    drop(permit);
+    assert_eq!(reason(service.call(3).await), Reason::BulkheadFull);
 }
 
 /// Counts how it is used, and panics when it is called without having been ready, as a strict service may.
