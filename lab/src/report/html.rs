@@ -90,7 +90,7 @@ fn section(html: &mut String, experiment: &Experiment) {
     let _ = writeln!(
         html,
         "<figure>\n{}<figcaption>Response times stand where the request was sent, answers and failures where they came. \
-         Point at the picture for the figures of a moment.</figcaption>\n</figure>",
+         A gap in a line: everyone was waiting, so nobody sent a request. Point at the picture for the figures of a moment.</figcaption>\n</figure>",
         charts::picture(experiment, true)
     );
     claims(html, &experiment.claims);
