@@ -1,5 +1,7 @@
 //! An outage of product-svc, seen through both variants.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
 mod common;
 
 use std::time::{Duration, Instant};
