@@ -489,10 +489,10 @@ fn beside(results: &Results) -> Vec<Comparison> {
         },
     };
     vec![
-        row("add to cart, failed", published::ADDS_FAILED, &|variant| {
+        row("adds failed", published::ADDS_FAILED, &|variant| {
             failed(variant, ADD)
         }),
-        row("view cart, failed", published::VIEWS_FAILED, &|variant| {
+        row("views failed", published::VIEWS_FAILED, &|variant| {
             failed(variant, VIEW)
         }),
         row("median response", published::MEDIAN, &median),
