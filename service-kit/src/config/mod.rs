@@ -3,6 +3,29 @@
 //! Order, later over earlier: each key's own default, the file named by `--config` (or, without it, the text built into
 //! the service), environment variables `PREFIX__A__B`, `--set a.b=value`. Everything wrong is reported at once, each
 //! with where it was written, the key, what was found and what is allowed.
+//!
+//! ```
+//! use service_kit::config::{Sources, load};
+//! use std::time::Duration;
+//!
+//! let sources = Sources {
+//!     built_in: "[store]\npath = 7\ntimeot = \"1s\"",
+//!     ..Sources::default()
+//! };
+//! let errors = load(&sources, |root| {
+//!     let mut store = root.section_or_empty("store");
+//!     let path = store.path("path", "shop.db");
+//!     let timeout = store.duration("timeout", Duration::from_secs(1), Duration::ZERO..=Duration::MAX);
+//!     (path, timeout)
+//! })
+//! .unwrap_err();
+//! assert_eq!(
+//!     errors.to_string(),
+//!     "2 errors in the configuration\n  \
+//!      built-in configuration: key `store.path`: found 7, allowed: the path of a file, not empty\n  \
+//!      built-in configuration: unknown key `store.timeot`, did you mean `store.timeout`? (known here: path, timeout)"
+//! );
+//! ```
 
 mod error;
 mod print;
