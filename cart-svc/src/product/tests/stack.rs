@@ -158,6 +158,23 @@ async fn the_bulkhead_refuses_before_the_breaker_and_does_not_count_in_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_short_burst_waits_in_the_bulkheads_queue() {
+    let policy = policy("[bulkhead]\nmax_concurrent = 1\nmax_queue = 2\nmax_wait = '100ms'");
+    let slow = service_fn(|_: Wanted| async {
+        sleep(Duration::from_millis(60)).await;
+        Ok::<_, BoxError>(live(1))
+    });
+    let stack = stack(slow, &policy, None);
+    let start = Instant::now();
+    let ask = || stack.clone().oneshot(Wanted::new(id(1)));
+    let (first, second, third, fourth) = tokio::join!(ask(), ask(), ask(), ask());
+    assert!(first.is_ok() && second.is_ok(), "at once, and after 60 ms");
+    assert_eq!(refusal(third), Reason::WaitedTooLong);
+    assert_eq!(refusal(fourth), Reason::QueueFull);
+    assert_eq!(start.elapsed(), Duration::from_millis(120));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_fallback_covers_failures_time_outs_and_refusals() {
     let policy = policy(
         "timeout = '500ms'\n[bulkhead]\nmax_concurrent = 1\nmax_queue = 0\n[breaker]\nconsecutive_failures = 2\nopen_for = '60s'",
