@@ -28,7 +28,9 @@
 //! ```
 
 mod error;
+mod path;
 mod print;
+mod reading;
 mod section;
 mod source;
 mod tree;
@@ -37,7 +39,7 @@ mod values;
 pub use error::{ConfigError, ConfigErrors, Origin};
 pub use section::Section;
 
-use section::{Effective, Reading};
+use reading::{Effective, Reading};
 use source::{TextValues, TomlText};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -97,7 +99,7 @@ pub fn load<C>(
     let root =
         source::merge(text, environment, flags).map_err(|error| ConfigErrors(vec![error]))?;
     let reading = Reading::new(root, home);
-    let value = parse(&mut reading.root());
+    let value = parse(&mut Section::root(&reading));
     let (errors, effective) = reading.into_outcome();
     if errors.is_empty() {
         Ok(Loaded { value, effective })

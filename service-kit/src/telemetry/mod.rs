@@ -5,6 +5,7 @@ pub mod trace_context;
 pub(crate) mod log;
 pub(crate) mod metrics;
 pub(crate) mod request;
+mod request_metrics;
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! What is noted about every request: trace context, one log event, count and latency.
 
 use super::RouteName;
-use super::metrics::RequestMetrics;
+use super::request_metrics::RequestMetrics;
 use super::trace_context::{self, TraceContext};
 use axum::extract::MatchedPath;
 use axum::response::Response;
