@@ -15,7 +15,7 @@ use std::future::Future;
 use std::time::Duration;
 
 /// Starts a service inside the current tokio runtime, as tests and embedding programs need it: no signals, no
-/// announcement, no exit. Flags, environment and configuration work as in [`run`].
+/// announcement, no exit. Flags, environment and configuration work as in [`run`](super::run).
 pub async fn launch<C, F, Fut>(
     info: &ServiceInfo,
     args: impl IntoIterator<Item = OsString>,

@@ -35,22 +35,27 @@ impl Section<'_> {
         allowed: &str,
         valid: impl Fn(&[String]) -> bool,
     ) -> Vec<String> {
-        let value = self.scalar(key, allowed, show_texts, |kind, lenient| {
-            let items: Option<Vec<String>> = match kind {
-                Kind::List(items) => items
-                    .iter()
-                    .map(|item| match &item.kind {
-                        Kind::String(text) => Some(text.clone()),
-                        _ => None,
-                    })
-                    .collect(),
-                Kind::String(text) if lenient => Some(comma_separated(text)),
-                _ => None,
-            };
-            items.filter(|items| valid(items))
-        });
+        let value = self.scalar(
+            key,
+            allowed,
+            |items: &Vec<String>| show_texts(items),
+            |kind, lenient| {
+                let items: Option<Vec<String>> = match kind {
+                    Kind::List(items) => items
+                        .iter()
+                        .map(|item| match &item.kind {
+                            Kind::String(text) => Some(text.clone()),
+                            _ => None,
+                        })
+                        .collect(),
+                    Kind::String(text) if lenient => Some(comma_separated(text)),
+                    _ => None,
+                };
+                items.filter(|items| valid(items))
+            },
+        );
         let default = default.iter().map(|&text| text.to_owned()).collect();
-        self.or_default(key, value, default, show_texts)
+        self.or_default(key, value, default, |items| show_texts(items))
     }
 }
 
@@ -62,7 +67,7 @@ fn comma_separated(text: &str) -> Vec<String> {
         .collect()
 }
 
-fn show_texts(items: &Vec<String>) -> String {
+fn show_texts(items: &[String]) -> String {
     format!(
         "[{}]",
         items
