@@ -152,7 +152,7 @@ async fn errors_are_problems_that_say_what_to_change() {
         (
             "/list?page=x",
             400,
-            "Query parameter `page` is not acceptable: not a whole number of the expected kind",
+            "The query is not acceptable: page: not a whole number of the expected kind",
         ),
         (
             "/list?page=%f",
