@@ -1,5 +1,7 @@
 //! The command line and the configuration, as an operator meets them.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
 mod common;
 
 use common::{

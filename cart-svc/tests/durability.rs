@@ -1,5 +1,7 @@
 //! What was acknowledged is kept, whatever ends the process.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
 mod common;
 
 use std::{

@@ -1,5 +1,7 @@
 //! The HTTP surface of both variants with a healthy product service: exact answers, and every bad input.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
 mod common;
 
 use axum::body::Body;

@@ -42,8 +42,15 @@ pub async fn start(config: Config, context: Context) -> Result<Router, StartErro
         upstreams,
         own,
     };
-    // Every path is one the gateway has an opinion on, so that the answer to an unknown one is its own too.
-    Ok(Router::new()
+    // The data plane knows every path and takes them all. The gateway's own are named here as well for the metrics, which
+    // go by the route that was taken.
+    let own = [HEALTH, CIRCUIT_STATUS]
+        .into_iter()
+        .chain(config.product_details.map(|_| PRODUCT_DETAILS));
+    let router = own.fold(Router::new(), |router, path| {
+        router.route(path, any(proxy::serve))
+    });
+    Ok(router
         .route("/", any(proxy::serve))
         .route("/{*path}", any(proxy::serve))
         .fallback(proxy::serve)
@@ -58,7 +65,7 @@ fn own_routes(context: &Context, page: Option<ProductDetails>, upstreams: &[Upst
     let sources = page.and_then(|page| sources(page, upstreams));
     let own = match sources {
         Some(sources) => own.route(
-            PRODUCT_DETAILS,
+            product_details::PATH,
             get(product_details::show).with_state(sources),
         ),
         None => own,

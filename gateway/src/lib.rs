@@ -31,8 +31,11 @@ const INFO: ServiceInfo = ServiceInfo {
     env_prefix: "GATEWAY",
     env_aliases: &[],
     default_config: include_str!("../config/shop.toml"),
-    after_help: "Shipped configurations (gateway/config): shop.toml, built in, routes the whole shop by path; v1.toml and \
-                 v2.toml serve GET /product-details/{id} without and with protection.",
+    after_help: "Routes and upstreams: [[route]] path = \"/a/{*rest}\", upstream = \"NAME\"; [upstreams.NAME] url, timeout, \
+                 [upstreams.NAME.bulkhead], [upstreams.NAME.breaker]; [product_details] serves GET /product-details/{id}. \
+                 The gateway itself answers GET /health and GET /circuit-status.\n\n\
+                 Shipped configurations (gateway/config): shop.toml, built in, routes the whole shop by path; v1.toml and \
+                 v2.toml join product and recommendations without and with protection.",
 };
 
 /// Runs the gateway with these command-line arguments, of which the first is the program's name.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use service_kit::config::Section;
 use service_kit::extract::{Json, Path, Query};
 use service_kit::runtime::{RunError, Running, launch};
-use service_kit::telemetry::trace_context;
+use service_kit::telemetry::{RouteName, trace_context};
 use service_kit::{Context, ServiceInfo, StartError};
 use std::ffi::OsString;
 use std::io::Write;
@@ -152,7 +152,7 @@ async fn errors_are_problems_that_say_what_to_change() {
         (
             "/list?page=x",
             400,
-            "Query parameter `page` is not acceptable: not a whole number of the expected kind",
+            "The query is not acceptable: page: not a whole number of the expected kind",
         ),
         (
             "/list?page=%f",
@@ -372,6 +372,29 @@ async fn metrics_count_requests_by_route() {
         ),
         "{text}"
     );
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_names_its_own_routes() {
+    let running = launch(
+        &INFO,
+        args(&[]),
+        |_: &mut Section<'_>| (),
+        async |(), _: Context| {
+            Ok(Router::new().route(
+                "/{*rest}",
+                on_get(async || axum::Extension(RouteName("/named/{id}".into()))),
+            ))
+        },
+    )
+    .await
+    .expect("starts");
+    fetch(&running, "/named/1").await;
+    let ops = running.ops;
+    let text = blocking(move || get(ops, "/metrics")).await.text();
+    let line = "http_server_requests_total{route=\"/named/{id}\",method=\"GET\",status=\"2xx\"} 1";
+    assert!(text.contains(line), "{text}");
     running.stop().await;
 }
 

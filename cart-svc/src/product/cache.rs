@@ -63,3 +63,11 @@ impl ProductCache {
         })
     }
 }
+
+#[cfg(test)]
+impl ProductCache {
+    /// Evicts at once what moka would evict soon.
+    pub(super) fn settle(&self) {
+        self.products.run_pending_tasks();
+    }
+}

@@ -64,3 +64,6 @@ impl<S> Products for S where
         + 'static
 {
 }
+
+#[cfg(test)]
+mod tests;

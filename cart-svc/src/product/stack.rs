@@ -18,7 +18,12 @@ pub fn stack<C: Products>(
 ) -> impl Products + use<C> {
     ServiceBuilder::new()
         .option_layer(fallback.map(FallbackLayer::new))
-        .option_layer(policy.bulkhead.clone().map(BulkheadLayer::new))
+        .option_layer(
+            policy
+                .bulkhead
+                .clone()
+                .map(|bulkhead| BulkheadLayer::new(bulkhead).waiting()),
+        )
         .option_layer(
             policy
                 .breaker

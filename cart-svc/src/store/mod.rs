@@ -8,18 +8,21 @@
 //! * Each write that happens leaves one row in the outbox, in the same transaction.
 //! * No call blocks the async runtime, and no queue is unbounded: when the store is behind, callers are told at once.
 
+mod add;
+mod open_error;
 mod reader;
 mod schema;
 mod sqlite;
+mod stats;
 mod writer;
 
 use std::{path::PathBuf, time::Duration};
 
 use thiserror::Error;
 
-pub use schema::OpenError;
+pub use open_error::OpenError;
 pub use sqlite::SqliteStore;
-pub use writer::Stats;
+pub use stats::Stats;
 
 use crate::domain::{Intent, Offer, Receipt, Refusal, Timestamp};
 

@@ -5,10 +5,10 @@ use std::{path::Path, sync::Arc, time::Duration};
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
-    AddError, AddItem, Added, OpenError, StoreError, StoreSettings,
+    AddError, AddItem, Added, OpenError, Stats, StoreError, StoreSettings,
     reader::{Reader, ReaderHandle},
     schema,
-    writer::{Stats, Writer, WriterHandle},
+    writer::{Writer, WriterHandle},
 };
 use crate::domain::{Cart, Intent, Timestamp, UserId};
 

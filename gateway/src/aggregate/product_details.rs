@@ -91,10 +91,13 @@ pub struct ProductDetails {
     timestamp: String,
 }
 
-/// Named, because the routes around this one capture parts of the path too.
+/// The path it answers. Its capture has a name of its own, because the routes around this one capture an `id` too.
+pub const PATH: &str = "/product-details/{product}";
+
+/// What is captured from the path.
 #[derive(Debug, Deserialize)]
 pub struct Params {
-    id: String,
+    product: String,
 }
 
 /// Answers `GET /product-details/{id}`.
@@ -103,7 +106,7 @@ pub struct Params {
 /// The problem to answer with.
 pub async fn show(
     State(sources): State<Sources>,
-    Path(Params { id }): Path<Params>,
+    Path(Params { product: id }): Path<Params>,
 ) -> Result<Json<ProductDetails>, Problem> {
     let id = parse_id(&id).ok_or_else(not_an_id)?;
     let product = async {

@@ -1,5 +1,21 @@
 //! From text to a configuration that makes sense: [`raw`] is what is written, [`validated`] what it means. The stacks are
 //! made from the latter alone.
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `[upstreams.NAME]` `url` | where a service is: `http://host[:port][/path]` |
+//! | `timeout` | bound for one call to it, until the head of its answer; none without |
+//! | `connect_timeout`, `pool_idle`, `pool_max_idle` | how connections to it are made and kept |
+//! | `[upstreams.NAME.bulkhead]` `max_concurrent`, `max_queue`, `max_wait` | calls under way, calls waiting, and for how long |
+//! | `[upstreams.NAME.breaker]` `consecutive_failures`, `failure_rate` | when its circuit opens |
+//! | `open_for`, `half_open_trials`, `success_threshold` | how it closes again |
+//! | `recovery` | `"lazy"`: the first call after the wait is the trial; `"probe"`: a background task makes it |
+//! | `probe_path` | what that task asks for |
+//! | `[[route]]` `path`, `upstream` | `/exact`, `/one/{segment}` or `/below/{*rest}`, and where it leads |
+//! | `[product_details]` `product`, `recommendations` | the upstreams of `GET /product-details/{id}` |
+//! | `fallback` | whether the page goes out without recommendations when they fail |
+//!
+//! Beside them there are the keys that every service has.
 
 pub mod raw;
 pub mod validated;

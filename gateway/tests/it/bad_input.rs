@@ -153,3 +153,45 @@ async fn an_unasked_101_is_a_502() {
     let answer = raw(gateway.http, with_path("/a").as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
 }
+
+/// Made of what tricks are made of, in any order: what gets through arrives as it was sent, and the rest does not arrive.
+#[tokio::test]
+async fn a_made_up_path_is_refused_or_arrives_as_it_was_sent() {
+    const PARTS: [&str; 22] = [
+        "/", "/", "/", "a", "b", ".", "..", "%2e", "%2F", "%5c", "\\", "%25", "2e", "%61", ";",
+        "%3B", "%00", "%", "~", "%C3%A9", "%c0%af", "?",
+    ];
+    let upstream = Upstream::start(Behaviour::Json("{}")).await;
+    let gateway = in_front_of(&upstream, "").await;
+    // Any sequence will do, as long as it is the same in every run.
+    let mut state: u32 = 1;
+    let mut next = |below: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 16) % below
+    };
+    let (mut passed, mut refused) = (0, 0);
+    for _ in 0..400 {
+        let length = 1 + next(7);
+        let parts = (0..length).map(|_| PARTS[next(PARTS.len() as u32) as usize]);
+        let target = std::iter::once("/").chain(parts).collect::<String>();
+        let before = upstream.arrivals();
+        let answer = raw(gateway.http, with_path(&target).as_bytes()).await;
+        if answer.starts_with("HTTP/1.1 200 ") {
+            assert_eq!(upstream.seen().pop().unwrap().target, target);
+            let path = target.split('?').next().unwrap();
+            assert!(
+                !path.contains("//") && !path.contains("/../") && !path.ends_with("/.."),
+                "{target}"
+            );
+            passed += 1;
+        } else {
+            assert!(answer.starts_with("HTTP/1.1 400 "), "{target}: {answer}");
+            assert_eq!(upstream.arrivals(), before, "{target}");
+            refused += 1;
+        }
+    }
+    assert!(
+        passed > 50 && refused > 50,
+        "{passed} passed, {refused} refused"
+    );
+}

@@ -93,6 +93,12 @@ async fn both_versions_deliver_the_whole_page_in_health() {
         assert_complete(&shop.page("0001").await);
         assert_eq!(shop.product.seen()[1].target, "/products/1");
         assert_eq!(shop.recommendations.seen()[1].target, "/recommendations/1");
+        let metrics = get(shop.gateway.ops, "/metrics").await.body;
+        let metrics = String::from_utf8_lossy(&metrics);
+        assert!(
+            metrics.contains("route=\"/product-details/{id}\""),
+            "{metrics}"
+        );
     }
 }
 

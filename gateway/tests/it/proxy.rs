@@ -282,10 +282,12 @@ async fn a_truncated_answer_does_not_look_complete() {
     let upstream = Upstream::start(Behaviour::Truncate).await;
     let gateway = in_front_of(&upstream, "").await;
     let request = Request::get("/a").body(Body::empty()).unwrap();
-    let response = soon("the head", send(gateway.http, request)).await.unwrap();
-    assert_eq!(response.status(), 200);
-    let body = soon("the end of the body", response.into_body().collect()).await;
-    assert!(body.is_err());
+    // Whether the head gets through depends on how soon the rest breaks off.
+    let exchange = async {
+        let response = send(gateway.http, request).await?;
+        response.into_body().collect().await
+    };
+    assert!(soon("the end", exchange).await.is_err());
 }
 
 #[tokio::test]
@@ -407,7 +409,7 @@ async fn a_body_beyond_the_limit_is_a_413_and_not_the_upstreams_failure() {
 
 #[tokio::test]
 async fn a_client_that_waits_to_be_told_to_go_on_is_told() {
-    let upstream = Upstream::start(Behaviour::Echo).await;
+    let upstream = Upstream::start(Behaviour::Json("{}")).await;
     let gateway = in_front_of(&upstream, "").await;
     let exchange = async {
         let mut client = TcpStream::connect(gateway.http).await.unwrap();
@@ -423,7 +425,7 @@ async fn a_client_that_waits_to_be_told_to_go_on_is_told() {
     };
     let answer = soon("the answer", exchange).await;
     assert!(
-        answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("body"),
+        answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("{}"),
         "{answer}"
     );
 }

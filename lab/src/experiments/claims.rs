@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::experiments::ledger::Audit;
 use crate::load::{Figures, Trace};
 use crate::report::model::{Breaker, Claim, Transition};
 use crate::report::units;
@@ -69,6 +70,9 @@ pub fn failed_at_least(what: &str, least: f64, figures: &Figures) -> Claim {
     }
 }
 
+/// Of a long list of transitions, how many at each end are spelt out.
+const SHOWN: usize = 4;
+
 /// The breaker opened during the failure, tried half-open, and closed again once the dependency was back.
 ///
 /// The log must start closed, pass only through steps that a breaker has, open between the two switches of the fault,
@@ -101,8 +105,13 @@ pub fn states_in_order(
     let mut measured = transitions
         .first()
         .map_or("no transition".to_owned(), |t| t.from.clone());
-    for transition in transitions {
-        measured += &format!(", {} at {}", transition.to, units::seconds(transition.at_s));
+    for (index, transition) in transitions.iter().enumerate() {
+        let (shown_first, shown_last) = (index < SHOWN, index + SHOWN >= transitions.len());
+        if shown_first || shown_last {
+            measured += &format!(", {} at {}", transition.to, units::seconds(transition.at_s));
+        } else if index == SHOWN {
+            measured += &format!(", {} more", transitions.len() - 2 * SHOWN);
+        }
     }
     if let Some(closed) = transitions.last().filter(|_| closed_at_the_end) {
         let after = closed.at_s - fault.1.as_secs_f64();
@@ -147,17 +156,6 @@ fn slow_answers<'a>(
     (before, per_period)
 }
 
-fn listed(counts: &[usize]) -> String {
-    if counts.is_empty() {
-        return "none".to_owned();
-    }
-    counts
-        .iter()
-        .map(usize::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
 /// After the breaker first opened, each open period let at most one call through to be slow: its trial. That is checked
 /// from outside, by what users waited, and inside, by the trials that failed.
 pub fn one_slow_call_a_period<'a>(
@@ -176,10 +174,10 @@ pub fn one_slow_call_a_period<'a>(
             && per_period.iter().all(|calls| *calls <= 1)
             && breaker.trials_failed <= periods as u64,
         measured: format!(
-            "{periods} open periods: {} trials failed, slow answers in each: {}; {before} requests were under way when it \
-             first opened",
+            "{periods} open periods, {} failed trials, at most {} slow answers in one; {before} requests were under way \
+             when it first opened",
             breaker.trials_failed,
-            listed(&per_period),
+            per_period.iter().max().unwrap_or(&0),
         ),
     }
 }
@@ -200,13 +198,34 @@ pub fn nobody_waits_for_a_trial<'a>(
     }
 }
 
+/// Every acknowledged write is there, once.
+pub fn nothing_lost(audits: &[(&str, Audit)]) -> Claim {
+    let measured: Vec<String> = audits
+        .iter()
+        .map(|(label, audit)| {
+            format!(
+                "{label}: {} adds acknowledged in {} carts, {} missing, {} too many",
+                audit.acknowledged, audit.carts, audit.missing, audit.surplus
+            )
+        })
+        .collect();
+    Claim {
+        text: "afterwards every acknowledged add was in its cart, and none was in it twice"
+            .to_owned(),
+        holds: audits
+            .iter()
+            .all(|(_, audit)| audit.carts > 0 && audit.missing == 0 && audit.surplus == 0),
+        measured: measured.join("; "),
+    }
+}
+
 /// Nearly every request failed or took the dependency's hang.
 pub fn failed_or_hung<'a>(
     what: &str,
     traces: impl Iterator<Item = &'a Trace>,
     hang: Duration,
 ) -> Claim {
-    // The switch itself takes a moment in which a request or two may slip by.
+    // A request sent just before the switch goes off may arrive after it.
     const LEAST: f64 = 0.98;
     let (mut all, mut failed, mut hung) = (0u64, 0u64, 0u64);
     for trace in traces {
@@ -287,7 +306,6 @@ mod tests {
     fn trace(started: f64, latency: f64, failed: bool) -> Trace {
         Trace {
             variant: 1,
-            phase: 2,
             started: Duration::from_secs_f64(started),
             latency: Duration::from_secs_f64(latency),
             failed,
@@ -360,6 +378,35 @@ mod tests {
     }
 
     #[test]
+    fn a_long_sequence_is_shown_by_its_ends() {
+        let mut steps = vec![("OPEN", 11.0)];
+        for second in 12..25 {
+            steps.extend([
+                ("HALF_OPEN", f64::from(second)),
+                ("OPEN", f64::from(second) + 0.5),
+            ]);
+        }
+        steps.extend([("HALF_OPEN", 31.0), ("CLOSED", 31.1)]);
+        let claim = states_in_order("product", &log(&steps), FAULT);
+        assert!(claim.holds);
+        assert!(
+            claim
+                .measured
+                .starts_with("CLOSED, OPEN at 11 s, HALF_OPEN at 12 s"),
+            "{}",
+            claim.measured
+        );
+        assert!(claim.measured.contains(", 21 more, "), "{}", claim.measured);
+        assert!(
+            claim
+                .measured
+                .ends_with("closed 1.1 s after the failure was switched off"),
+            "{}",
+            claim.measured
+        );
+    }
+
+    #[test]
     fn a_gap_in_the_log_is_not_a_sequence() {
         let mut transitions = log(&[("OPEN", 11.0), ("HALF_OPEN", 31.0), ("CLOSED", 31.1)]);
         transitions.remove(1);
@@ -418,6 +465,44 @@ mod tests {
         assert!(
             !nobody_waits_for_a_trial(&self::breaker(&[], 0), [].iter(), SLOW).holds,
             "there was no trial"
+        );
+    }
+
+    #[test]
+    fn one_lost_add_is_too_many() {
+        let audit = Audit {
+            carts: 24,
+            acknowledged: 100,
+            missing: 0,
+            surplus: 0,
+        };
+        assert!(nothing_lost(&[("a", audit), ("b", audit)]).holds);
+        assert!(
+            !nothing_lost(&[
+                ("a", audit),
+                (
+                    "b",
+                    Audit {
+                        missing: 1,
+                        ..audit
+                    }
+                )
+            ])
+            .holds
+        );
+        assert!(
+            !nothing_lost(&[(
+                "a",
+                Audit {
+                    surplus: 1,
+                    ..audit
+                }
+            )])
+            .holds
+        );
+        assert!(
+            !nothing_lost(&[("a", Audit::default())]).holds,
+            "nobody looked"
         );
     }
 

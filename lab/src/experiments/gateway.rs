@@ -173,7 +173,7 @@ fn variants() -> Vec<Variant> {
 fn endpoints() -> Vec<Endpoint> {
     vec![Endpoint {
         name: "product-details",
-        label: "product details",
+        label: "product page",
         counted: true,
     }]
 }
@@ -306,6 +306,13 @@ fn claims(results: &Results, breaker: &Breaker, times: &Times) -> Vec<model::Cla
         .copied()
         .unwrap_or_default();
     let traces = &results.measured.traces;
+    let (from, to) = results
+        .measured
+        .steady
+        .get(FAILURE)
+        .copied()
+        .unwrap_or_default();
+    let hanging = from..to;
     vec![
         claims::nothing_failed(
             "v2 always delivered the product",
@@ -331,10 +338,10 @@ fn claims(results: &Results, breaker: &Breaker, times: &Times) -> Vec<model::Cla
             &results.overall(V2, FAILURE),
         ),
         claims::failed_or_hung(
-            "requests to v1 during the failure",
+            "requests sent to v1 while the recommendations hung",
             traces
                 .iter()
-                .filter(|trace| trace.variant == V1 && trace.phase == FAILURE),
+                .filter(|trace| trace.variant == V1 && hanging.contains(&trace.started)),
             times.hang,
         ),
         claims::states_in_order(&breaker.name, &breaker.transitions, window),

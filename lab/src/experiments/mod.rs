@@ -2,6 +2,7 @@
 
 mod claims;
 mod gateway;
+mod ledger;
 mod outage;
 mod results;
 mod system;

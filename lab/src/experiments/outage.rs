@@ -4,6 +4,7 @@
 //! has shoppers of its own: if every shopper used both, those stuck in the one would be missing in the other, and their
 //! throughputs could not be compared.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use http::Method;
 use serde::Deserialize;
 
 use crate::error::LabError;
+use crate::experiments::ledger::{Audit, Ledger};
 use crate::experiments::results::{Results, observed_states};
 use crate::experiments::system::{Hands, Service, described, shipped, url};
 use crate::experiments::{Bench, Mode, claims};
@@ -200,20 +202,18 @@ fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-fn users(times: &Times, gateway: &Running) -> Vec<User> {
+fn users(times: &Times, gateway: &Running, ledger: &Ledger) -> Vec<User> {
     (0..2 * USERS_PER_VARIANT)
         .map(|number| {
             // Alternating, so that both variants have the same number of users at any moment.
             let variant = number % 2;
-            let path = format!("/{}", variants()[variant].name);
             let script: Box<dyn Script> = if number / 2 == 0 {
-                Box::new(Admin { path, turn: 0 })
-            } else {
-                Box::new(Shopper {
-                    path,
-                    id: format!("shopper-{number}"),
-                    arrived: false,
+                Box::new(Admin {
+                    path: format!("/{}", variants()[variant].name),
+                    turn: 0,
                 })
+            } else {
+                Box::new(Shopper::new(variant, number, ledger))
             };
             User {
                 variant,
@@ -228,10 +228,21 @@ fn users(times: &Times, gateway: &Running) -> Vec<User> {
 
 /// Fills a cart and looks at it now and then.
 struct Shopper {
-    /// Where its variant lives, `/fixed` or `/vulnerable`.
-    path: String,
+    variant: usize,
     id: String,
     arrived: bool,
+    ledger: Ledger,
+}
+
+impl Shopper {
+    fn new(variant: usize, number: usize, ledger: &Ledger) -> Self {
+        Self {
+            variant,
+            id: format!("shopper-{number}"),
+            arrived: false,
+            ledger: ledger.clone(),
+        }
+    }
 }
 
 /// What both cart endpoints answer, as far as a shopper cares.
@@ -246,13 +257,16 @@ impl Script for Shopper {
     fn next(&mut self, dice: &mut Rng) -> Call {
         let adds = dice.f64() < ADD_SHARE;
         let product = dice.u32(1..=PRODUCTS);
+        let variant = variants()[self.variant].name;
         // Nobody looks at a cart before there is one.
-        if adds || !std::mem::replace(&mut self.arrived, true) {
+        let first = !std::mem::replace(&mut self.arrived, true);
+        if adds || first {
+            self.ledger.sent(self.variant, &self.id);
             let json = format!(
                 r#"{{"user_id":"{}","product_id":{product},"quantity":1}}"#,
                 self.id
             );
-            let path = format!("{}/cart/add", self.path);
+            let path = format!("/{variant}/cart/add");
             return Call {
                 endpoint: ADD,
                 method: Method::POST,
@@ -260,7 +274,7 @@ impl Script for Shopper {
                 json: Some(Bytes::from(json)),
             };
         }
-        let path = format!("{}/cart/view?user_id={}", self.path, self.id);
+        let path = format!("/{variant}/cart/view?user_id={}", self.id);
         Call {
             endpoint: VIEW,
             method: Method::GET,
@@ -269,9 +283,12 @@ impl Script for Shopper {
         }
     }
 
-    fn judge(&mut self, _call: &Call, answer: &Answer) -> Outcome {
+    fn judge(&mut self, call: &Call, answer: &Answer) -> Outcome {
         if !answer.status.is_success() {
             return Outcome::Failed(reason_of_status(answer.status));
+        }
+        if call.endpoint == ADD {
+            self.ledger.acknowledged(&self.id);
         }
         match serde_json::from_slice::<CartAnswer>(&answer.body) {
             Ok(cart) if cart.user_id != self.id => {
@@ -335,11 +352,12 @@ pub async fn run(bench: &Bench<'_>) -> Result<model::Experiment, LabError> {
     let times = Times::of(bench.mode);
     let system = System::start(bench, &times).await?;
     let hands = Hands::new();
+    let ledger = Ledger::default();
     let load = Load {
         variants: variants(),
         endpoints: endpoints(),
         phases: times.phases(),
-        users: users(&times, &system.gateway),
+        users: users(&times, &system.gateway, &ledger),
         seed: bench.seed,
         user_time_out: Duration::from_secs(30),
         bucket: times.bucket,
@@ -352,6 +370,7 @@ pub async fn run(bench: &Bench<'_>) -> Result<model::Experiment, LabError> {
         _ => Ok(()),
     });
     let measured = bench.supervisor.guard(driven).await?;
+    let audits = audit(&hands, at, &ledger).await?;
     let variant = variants()[FIXED].name;
     let mut breaker = hands
         .breaker(
@@ -381,7 +400,7 @@ pub async fn run(bench: &Bench<'_>) -> Result<model::Experiment, LabError> {
         endpoints: results.endpoints(),
         phases: results.phases(),
         figures: results.rows(),
-        claims: claims(&results, &breaker),
+        claims: claims(&results, &breaker, audits),
         published: beside(&results),
         headline: headline(&results),
         timeline: results.timeline(),
@@ -390,7 +409,23 @@ pub async fn run(bench: &Bench<'_>) -> Result<model::Experiment, LabError> {
     })
 }
 
-fn claims(results: &Results, breaker: &Breaker) -> Vec<model::Claim> {
+/// Looks into every cart and compares it with what its shopper was told.
+async fn audit(
+    hands: &Hands,
+    gateway: SocketAddr,
+    ledger: &Ledger,
+) -> Result<[Audit; 2], LabError> {
+    let mut audits = [Audit::default(); 2];
+    for (user, account) in ledger.all() {
+        let pieces = hands
+            .pieces_in_cart(gateway, variants()[account.variant].name, &user)
+            .await?;
+        audits[account.variant].enter(account, pieces);
+    }
+    Ok(audits)
+}
+
+fn claims(results: &Results, breaker: &Breaker, audits: [Audit; 2]) -> Vec<model::Claim> {
     let protected = |endpoint, phase| results.of(FIXED, endpoint, phase);
     let window = results
         .measured
@@ -422,6 +457,10 @@ fn claims(results: &Results, breaker: &Breaker) -> Vec<model::Claim> {
             &results.of(VULNERABLE, ADD, FAILURE),
         ),
         claims::states_in_order(&breaker.name, &breaker.transitions, window),
+        claims::nothing_lost(&[
+            ("unprotected", audits[VULNERABLE]),
+            ("protected", audits[FIXED]),
+        ]),
     ]
 }
 
@@ -450,10 +489,10 @@ fn beside(results: &Results) -> Vec<Comparison> {
         },
     };
     vec![
-        row("add to cart, failed", published::ADDS_FAILED, &|variant| {
+        row("adds failed", published::ADDS_FAILED, &|variant| {
             failed(variant, ADD)
         }),
-        row("view cart, failed", published::VIEWS_FAILED, &|variant| {
+        row("views failed", published::VIEWS_FAILED, &|variant| {
             failed(variant, VIEW)
         }),
         row("median response", published::MEDIAN, &median),
@@ -564,11 +603,7 @@ mod tests {
     use crate::load::dice;
 
     fn shopper(number: usize) -> Shopper {
-        Shopper {
-            path: "/fixed".into(),
-            id: format!("shopper-{number}"),
-            arrived: false,
-        }
+        Shopper::new(FIXED, number, &Ledger::default())
     }
 
     fn calls(seed: u64, number: usize, count: usize) -> Vec<Call> {

@@ -192,6 +192,22 @@ impl Hands {
         })
     }
 
+    /// What is in a cart: pieces of all products together.
+    pub async fn pieces_in_cart(
+        &self,
+        at: SocketAddr,
+        variant: &str,
+        user: &str,
+    ) -> Result<u64, LabError> {
+        let path = format!("/{variant}/cart/view?user_id={user}");
+        let body = self.ask(at, Method::GET, &path).await?;
+        let cart: Cart = serde_json::from_slice(&body).map_err(|error| LabError::Control {
+            what: format!("reading the cart of {user}"),
+            reason: error.to_string(),
+        })?;
+        Ok(cart.items.iter().map(|item| item.quantity).sum())
+    }
+
     async fn ask(
         &self,
         at: SocketAddr,
@@ -233,4 +249,14 @@ struct LoggedTransition {
     to: String,
     at_unix_ms: f64,
     cause: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Cart {
+    items: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    quantity: u64,
 }

@@ -38,7 +38,6 @@ pub enum Boundary {
 #[derive(Debug, Clone)]
 pub struct Trace {
     pub variant: usize,
-    pub phase: usize,
     pub started: Duration,
     pub latency: Duration,
     pub failed: bool,
@@ -59,6 +58,8 @@ pub struct Measured {
     pub observations: Vec<Observation>,
     /// When each phase began and ended, from the start of the load.
     pub windows: Vec<(Duration, Duration)>,
+    /// For each phase, from when the action at its start was done until the action at its end began.
+    pub steady: Vec<(Duration, Duration)>,
     /// The start of the load by the wall clock, to place what services log.
     pub started_unix_ms: f64,
 }
@@ -103,6 +104,7 @@ where
             traces: Vec::new(),
             observations: Vec::new(),
             windows: Vec::new(),
+            steady: Vec::new(),
             started_unix_ms: unix_ms(SystemTime::now()),
         },
         counted: endpoints.iter().map(|endpoint| endpoint.counted).collect(),
@@ -129,6 +131,7 @@ where
         stage.phase.store(index, Ordering::Release);
         progress.phase(phase, index, &phases);
         act(Boundary::Entered(index)).await?;
+        let steady_from = stage.started.elapsed();
         collector
             .until(
                 stage.started + entered + phase.length,
@@ -136,7 +139,9 @@ where
                 &mut living,
             )
             .await?;
+        let steady_to = stage.started.elapsed();
         act(Boundary::Leaving(index)).await?;
+        collector.measured.steady.push((steady_from, steady_to));
         collector
             .measured
             .windows
@@ -191,7 +196,6 @@ impl Collector<'_> {
             measured.timeline.record(sample);
             measured.traces.push(Trace {
                 variant: sample.variant,
-                phase: sample.phase_at_start,
                 started: sample.started,
                 latency: sample.latency,
                 failed: sample.outcome.failed(),
@@ -315,6 +319,10 @@ mod tests {
         assert_eq!(boundaries, [Entered(0), Leaving(0), Entered(1), Leaving(1)]);
         assert!(measured.length(0) >= MOMENT * 2 && measured.length(1) >= MOMENT * 2);
         assert!(measured.windows[1].0 >= measured.windows[0].1);
+        for ((from, to), (steady_from, steady_to)) in measured.windows.iter().zip(&measured.steady)
+        {
+            assert!(from <= steady_from && steady_from < steady_to && steady_to <= to);
+        }
         let figures = |phase| measured.recorder.figures(0, &[0], phase, MOMENT);
         assert!(figures(0).requests > 0 && figures(1).requests > 0);
         assert_eq!(figures(0).failures + figures(1).failures, 0);

@@ -178,11 +178,10 @@ impl State {
         self.variants.iter().map(move |live| {
             let answered = live.recent.len();
             let failed = live.recent.iter().filter(|(_, failed)| *failed).count();
-            let share = if answered == 0 {
-                0.0
-            } else {
-                failed as f64 * 100.0 / answered as f64
-            };
+            if answered == 0 {
+                return format!("{}: no answers", live.label);
+            }
+            let share = failed as f64 * 100.0 / answered as f64;
             format!(
                 "{}: {:.1} req/s, {share:.0} % failed",
                 live.label,
@@ -245,7 +244,7 @@ mod tests {
         let line = progress.state().line(Instant::now());
         assert_eq!(
             line,
-            "failure: 8 s gone, 12 s left | unprotected: 0.0 req/s, 0 % failed | protected: 0.8 req/s, 25 % failed"
+            "failure: 8 s gone, 12 s left | unprotected: no answers | protected: 0.8 req/s, 25 % failed"
         );
     }
 }

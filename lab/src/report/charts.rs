@@ -97,7 +97,10 @@ pub fn picture(experiment: &Experiment, in_page: bool) -> String {
     for breaker in &experiment.breakers {
         let label = "breaker";
         svg.text("chart-label", LEFT - 8.0, y + 13.0, "end", label);
-        for (from, to, state) in breaker.stretches(end) {
+        let mut stretches = breaker.stretches(end);
+        // Trials last, or their wide neighbours would cover them.
+        stretches.sort_by_key(|(_, _, state)| *state == "HALF_OPEN");
+        for (from, to, state) in stretches {
             draw_state(
                 &mut svg,
                 experiment.name,

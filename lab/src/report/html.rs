@@ -90,7 +90,7 @@ fn section(html: &mut String, experiment: &Experiment) {
     let _ = writeln!(
         html,
         "<figure>\n{}<figcaption>Response times stand where the request was sent, answers and failures where they came. \
-         Point at the picture for the figures of a moment.</figcaption>\n</figure>",
+         A gap in a line: everyone was waiting, so nobody sent a request. Point at the picture for the figures of a moment.</figcaption>\n</figure>",
         charts::picture(experiment, true)
     );
     claims(html, &experiment.claims);
@@ -175,7 +175,7 @@ fn figures(html: &mut String, experiment: &Experiment) {
         };
         let _ = writeln!(
             html,
-            "<div class=\"scroll\"><table>\n<caption>Phase: {} ({} to {}{fault})</caption>\n<thead><tr>\
+            "<div class=\"scroll\"><table class=\"dense\">\n<caption>Phase: {} ({} to {}{fault})</caption>\n<thead><tr>\
              <th scope=\"col\" class=\"text\">Endpoint</th><th scope=\"col\" class=\"text\">Variant</th>\
              <th scope=\"col\">Requests</th><th scope=\"col\">Failed</th><th scope=\"col\">Degraded</th>\
              <th scope=\"col\">Median</th><th scope=\"col\">p95</th><th scope=\"col\">p99</th><th scope=\"col\">Mean</th>\

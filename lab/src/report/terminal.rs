@@ -14,7 +14,7 @@ const STYLE: TableStyle = TableStyle::new()
     .bottom_border(LineStyle::none().fill('\u{2500}').junction('\u{2500}'));
 
 /// What the table with every column takes.
-const WIDE: u16 = 112;
+const WIDE: u16 = 118;
 
 /// How the text is to look.
 #[derive(Debug, Clone, Copy)]
@@ -25,8 +25,10 @@ pub struct Look {
 }
 
 impl Look {
-    fn wide(self) -> bool {
-        self.width.is_none_or(|width| width >= WIDE)
+    /// Whether there is room for this column.
+    fn shows(self, head: &str) -> bool {
+        let wide = self.width.is_none_or(|width| width >= WIDE);
+        wide || !matches!(head, "p99" | "max" | "failures/s")
     }
 }
 
@@ -107,13 +109,18 @@ ours",
 fn figures(experiment: &Experiment, look: Look) -> Table {
     let mut table = table(look);
     let left = ["phase, endpoint", "variant"].map(Cell::new);
-    let heads = ["requests", "failed", "median", "p95", "req/s"].map(right);
-    let more = ["p99", "max", "failures/s"].map(right);
-    table.set_header(
-        left.into_iter()
-            .chain(heads)
-            .chain(more.into_iter().filter(|_| look.wide())),
-    );
+    let heads = [
+        "requests",
+        "failed",
+        "median",
+        "p95",
+        "p99",
+        "max",
+        "req/s",
+        "failures/s",
+    ];
+    let heads = heads.into_iter().filter(|head| look.shows(head)).map(right);
+    table.set_header(left.into_iter().chain(heads));
     // Users arriving is no measurement, admins are in the report, and totals of a single endpoint say nothing new.
     let counted = |name: &str| {
         experiment
@@ -163,23 +170,28 @@ fn figure_row(experiment: &Experiment, row: &Row, endpoint: &str, look: Look) ->
     } else {
         Color::Yellow
     };
-    let mut cells = vec![
+    let figures = [
+        ("requests", right(units::thousands(row.requests))),
+        ("failed", right(failed)),
+        ("median", ms(row.median_ms)),
+        ("p95", ms(row.p95_ms)),
+        ("p99", ms(row.p99_ms)),
+        ("max", ms(row.max_ms)),
+        ("req/s", right(format!("{:.1}", row.requests_per_second))),
+        (
+            "failures/s",
+            right(format!("{:.1}", row.failures_per_second)),
+        ),
+    ];
+    let names = [
         Cell::new(format!("  {endpoint}")),
         Cell::new(experiment.variant_label(row.variant)).fg(shade),
-        right(units::thousands(row.requests)),
-        right(failed),
-        ms(row.median_ms),
-        ms(row.p95_ms),
-        right(format!("{:.1}", row.requests_per_second)),
     ];
-    if look.wide() {
-        cells.extend([
-            ms(row.p99_ms),
-            ms(row.max_ms),
-            right(format!("{:.1}", row.failures_per_second)),
-        ]);
-    }
-    TableRow::from(cells)
+    let figures = figures
+        .into_iter()
+        .filter(|(head, _)| look.shows(head))
+        .map(|(_, cell)| cell);
+    TableRow::from(names.into_iter().chain(figures).collect::<Vec<_>>())
 }
 
 /// A list: what was measured is too long for a column.

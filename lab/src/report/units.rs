@@ -1,11 +1,10 @@
 //! Numbers as people read them. Every figure with a dimension carries its unit.
 
-/// `4.2 ms`, `110 ms`, `1,950 ms`, `30.0 s`.
+/// `4.2 ms`, `110 ms`, `30,011 ms`: one unit, so that figures can be compared at a glance.
 pub fn millis(ms: f64) -> String {
     match ms {
         ms if ms < 10.0 => format!("{ms:.1} ms"),
-        ms if ms < 10_000.0 => format!("{} ms", thousands(ms.round() as u64)),
-        ms => format!("{:.1} s", ms / 1000.0),
+        ms => format!("{} ms", thousands(ms.round() as u64)),
     }
 }
 
@@ -53,7 +52,7 @@ mod tests {
         assert_eq!(millis(4.24), "4.2 ms");
         assert_eq!(millis(110.4), "110 ms");
         assert_eq!(millis(1950.0), "1,950 ms");
-        assert_eq!(millis(30_011.0), "30.0 s");
+        assert_eq!(millis(30_011.0), "30,011 ms");
         assert_eq!(thousands(1_234_567), "1,234,567");
         assert_eq!(seconds(48.7), "49 s");
     }

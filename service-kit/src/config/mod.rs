@@ -3,9 +3,34 @@
 //! Order, later over earlier: each key's own default, the file named by `--config` (or, without it, the text built into
 //! the service), environment variables `PREFIX__A__B`, `--set a.b=value`. Everything wrong is reported at once, each
 //! with where it was written, the key, what was found and what is allowed.
+//!
+//! ```
+//! use service_kit::config::{Sources, load};
+//! use std::time::Duration;
+//!
+//! let sources = Sources {
+//!     built_in: "[store]\npath = 7\ntimeot = \"1s\"",
+//!     ..Sources::default()
+//! };
+//! let errors = load(&sources, |root| {
+//!     let mut store = root.section_or_empty("store");
+//!     let path = store.path("path", "shop.db");
+//!     let timeout = store.duration("timeout", Duration::from_secs(1), Duration::ZERO..=Duration::MAX);
+//!     (path, timeout)
+//! })
+//! .unwrap_err();
+//! assert_eq!(
+//!     errors.to_string(),
+//!     "2 errors in the configuration\n  \
+//!      built-in configuration: key `store.path`: found 7, allowed: the path of a file, not empty\n  \
+//!      built-in configuration: unknown key `store.timeot`, did you mean `store.timeout`? (known here: path, timeout)"
+//! );
+//! ```
 
 mod error;
+mod path;
 mod print;
+mod reading;
 mod section;
 mod source;
 mod tree;
@@ -14,7 +39,7 @@ mod values;
 pub use error::{ConfigError, ConfigErrors, Origin};
 pub use section::Section;
 
-use section::{Effective, Reading};
+use reading::{Effective, Reading};
 use source::{TextValues, TomlText};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -74,7 +99,7 @@ pub fn load<C>(
     let root =
         source::merge(text, environment, flags).map_err(|error| ConfigErrors(vec![error]))?;
     let reading = Reading::new(root, home);
-    let value = parse(&mut reading.root());
+    let value = parse(&mut Section::root(&reading));
     let (errors, effective) = reading.into_outcome();
     if errors.is_empty() {
         Ok(Loaded { value, effective })

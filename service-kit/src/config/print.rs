@@ -1,6 +1,8 @@
 //! The effective configuration as TOML that can be fed back with `--config`.
 
-use super::section::Effective;
+use super::path::is_index;
+use super::reading::Effective;
+use super::values::show_text;
 use std::fmt::Write as _;
 
 pub(crate) fn to_toml(effective: &[(Vec<String>, Effective)]) -> String {
@@ -50,18 +52,10 @@ fn header(table: &[String]) -> String {
     }
 }
 
-fn is_index(part: &str) -> bool {
-    !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 fn quoted(key: &str) -> String {
     let bare = !key.is_empty()
         && key
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
-    if bare {
-        key.to_owned()
-    } else {
-        format!("{key:?}")
-    }
+    if bare { key.to_owned() } else { show_text(key) }
 }

@@ -1,6 +1,7 @@
 //! The merged configuration as a tree whose every leaf remembers where it was written.
 
 use super::error::Origin;
+use super::values::show_text;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -48,7 +49,7 @@ impl Node {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::String(text) => write!(f, "{text:?}"),
+            Self::String(text) => f.write_str(&show_text(text)),
             Self::Integer(number) => write!(f, "{number}"),
             Self::Float(number) => write!(f, "{number:?}"),
             Self::Boolean(flag) => write!(f, "{flag}"),

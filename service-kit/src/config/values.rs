@@ -2,6 +2,25 @@
 
 use std::time::Duration;
 
+/// A text as TOML writes it.
+pub(crate) fn show_text(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            letter if letter.is_control() => {
+                quoted.push_str(&format!("\\u{:04X}", u32::from(letter)))
+            }
+            letter => quoted.push(letter),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
 /// `500ms`, `2s`, `1m 30s`, `0`.
 pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     humantime::parse_duration(text.trim()).ok()
@@ -99,6 +118,21 @@ mod tests {
         assert_eq!(show_bytes(65_536), "64KiB");
         assert_eq!(show_bytes(1_000), "1000B");
         assert_eq!(show_bytes(0), "0B");
+    }
+
+    #[test]
+    fn texts_are_quoted_as_toml_reads_them() {
+        for text in [
+            "plain",
+            "a \"b\" \\ c",
+            "tab\tline\nbell\u{7}delete\u{7f}",
+            "\u{e4}\u{1f600}",
+        ] {
+            let line = format!("x = {}", show_text(text));
+            let table: std::collections::HashMap<String, String> =
+                toml::from_str(&line).expect(&line);
+            assert_eq!(table["x"], text);
+        }
     }
 
     #[test]

@@ -60,16 +60,9 @@ fn rejected(message: &str) -> Problem {
     }
     match message.split_once(": ") {
         Some((name, reason)) if !name.contains(char::is_whitespace) => {
-            match reason.strip_prefix("unknown field `") {
-                Some(_) => of(
-                    name,
-                    &format!("is unknown: {}", wording::of_message(reason)),
-                ),
-                None => of(
-                    name,
-                    &format!("is not acceptable: {}", wording::of_message(reason)),
-                ),
-            }
+            let reason = wording::of_message(reason);
+            Problem::bad_request(format!("The query is not acceptable: {name}: {reason}"))
+                .with("parameter", name)
         }
         _ => Problem::bad_request(format!(
             "The query is not acceptable: {}",
@@ -128,19 +121,19 @@ mod tests {
             ("?page=1", "Query parameter `text` is missing"),
             (
                 "?text=a&page=x",
-                "Query parameter `page` is not acceptable: not a whole number of the expected kind",
+                "The query is not acceptable: page: not a whole number of the expected kind",
             ),
             (
                 "?text=a&page=-1",
-                "Query parameter `page` is not acceptable: not a whole number of the expected kind",
+                "The query is not acceptable: page: not a whole number of the expected kind",
             ),
             (
                 "?text=a&page=",
-                "Query parameter `page` is not acceptable: empty, a number is expected",
+                "The query is not acceptable: page: empty, a number is expected",
             ),
             (
                 "?text=a&page=4294967296",
-                "Query parameter `page` is not acceptable: the number is too large",
+                "The query is not acceptable: page: the number is too large",
             ),
             (
                 "?text=a&text=b",
@@ -148,7 +141,7 @@ mod tests {
             ),
             (
                 "?text=a&x=1",
-                "Query parameter `x` is unknown: unknown field `x`, expected `text` or `page`",
+                "The query is not acceptable: x: unknown field `x`, expected `text` or `page`",
             ),
             (
                 "?text=%",

@@ -7,7 +7,9 @@ mod drain;
 mod error;
 mod launch;
 mod listen;
+mod process;
 mod readiness;
+mod running;
 mod serve;
 mod signals;
 
@@ -15,5 +17,7 @@ pub use crate::registry::BreakerRegistry;
 pub use common::CommonSettings;
 pub use context::Context;
 pub use error::{RunError, StartError};
-pub use launch::{Running, launch, run};
+pub use launch::launch;
+pub use process::run;
 pub use readiness::Readiness;
+pub use running::Running;

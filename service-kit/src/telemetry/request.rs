@@ -1,6 +1,7 @@
 //! What is noted about every request: trace context, one log event, count and latency.
 
-use super::metrics::RequestMetrics;
+use super::RouteName;
+use super::request_metrics::RequestMetrics;
 use super::trace_context::{self, TraceContext};
 use axum::extract::MatchedPath;
 use axum::response::Response;
@@ -90,6 +91,7 @@ where
         let note = Note {
             shared: self.shared.clone(),
             route: request.extensions().get::<MatchedPath>().cloned(),
+            name: None,
             method: request.method().clone(),
             trace: trace.clone(),
             started: Instant::now(),
@@ -130,8 +132,11 @@ where
         let answer = this.answer;
         let polled = trace_context::enter(this.trace, || this.span.in_scope(|| answer.poll(cx)));
         let answer = ready!(polled);
-        if let Some(mut note) = this.note.take() {
-            note.status = answer.as_ref().ok().map(Response::status);
+        if let Some(mut note) = this.note.take()
+            && let Ok(response) = &answer
+        {
+            note.status = Some(response.status());
+            note.name = response.extensions().get::<RouteName>().cloned();
         }
         Poll::Ready(answer)
     }
@@ -141,6 +146,7 @@ where
 struct Note {
     shared: Arc<Shared>,
     route: Option<MatchedPath>,
+    name: Option<RouteName>,
     method: Method,
     trace: TraceContext,
     started: Instant,
@@ -150,10 +156,11 @@ struct Note {
 impl Drop for Note {
     fn drop(&mut self) {
         let elapsed = self.started.elapsed();
-        let route = self
-            .route
-            .as_ref()
-            .map_or("(unknown path)", MatchedPath::as_str);
+        let route = match (&self.name, &self.route) {
+            (Some(name), _) => &*name.0,
+            (None, Some(template)) => template.as_str(),
+            (None, None) => "(unknown path)",
+        };
         let (method, trace_id) = (self.method.as_str(), &self.trace);
         let status = self.status.map_or(0, |status| status.as_u16());
         let latency_ms = elapsed.as_micros() as f64 / 1_000.0;

@@ -1,0 +1,98 @@
+//! Requests by route, method and status class.
+
+use super::metrics::{IN_FLIGHT, LATENCY, REQUESTS};
+use ::metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use http::{Method, StatusCode};
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+/// Counters and histograms per route, method and status class, looked up by label only once each.
+pub(crate) struct RequestMetrics {
+    in_flight: Gauge,
+    routes: RwLock<HashMap<String, Arc<RouteMetrics>>>,
+}
+
+#[derive(Default)]
+struct RouteMetrics {
+    handles: [[OnceLock<Handles>; CLASSES.len()]; METHODS.len()],
+}
+
+struct Handles {
+    requests: Counter,
+    latency: Histogram,
+}
+
+/// Labels must be few: what a client makes up is `OTHER`.
+const METHODS: [&str; 8] = [
+    "OTHER", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
+];
+const CLASSES: [&str; 6] = ["aborted", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+impl RequestMetrics {
+    /// After [`install`](super::metrics::install).
+    pub fn new() -> Self {
+        Self {
+            in_flight: gauge!(IN_FLIGHT),
+            routes: RwLock::default(),
+        }
+    }
+
+    pub fn begun(&self) {
+        self.in_flight.increment(1.0);
+    }
+
+    pub fn ended(&self) {
+        self.in_flight.decrement(1.0);
+    }
+
+    pub fn record(
+        &self,
+        method: &Method,
+        route: &str,
+        status: Option<StatusCode>,
+        latency: Duration,
+    ) {
+        let metrics = self.route(route);
+        let method = METHODS
+            .iter()
+            .position(|known| *known == method.as_str())
+            .unwrap_or(0);
+        let class = status
+            .map_or(0, |status| usize::from(status.as_u16() / 100))
+            .min(CLASSES.len() - 1);
+        let Some(slot) = metrics
+            .handles
+            .get(method)
+            .and_then(|classes| classes.get(class))
+        else {
+            return;
+        };
+        let handles = slot.get_or_init(|| {
+            let labels = [
+                ("route", route.to_owned()),
+                ("method", METHODS[method].to_owned()),
+                ("status", CLASSES[class].to_owned()),
+            ];
+            Handles {
+                requests: counter!(REQUESTS, &labels),
+                latency: histogram!(LATENCY, &labels),
+            }
+        });
+        handles.requests.increment(1);
+        handles.latency.record(latency.as_secs_f64());
+    }
+
+    fn route(&self, route: &str) -> Arc<RouteMetrics> {
+        let known = self
+            .routes
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(route)
+            .cloned();
+        known.unwrap_or_else(|| {
+            let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+            routes.entry(route.to_owned()).or_default().clone()
+        })
+    }
+}
