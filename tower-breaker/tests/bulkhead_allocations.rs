@@ -1,0 +1,107 @@
+//! Neither an admitted, a refused nor a waiting call allocates.
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    time::Duration,
+};
+
+use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
+use tower::{Service, service_fn};
+use tower_breaker::{Bulkhead, BulkheadLayer};
+use tower_layer::Layer;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+// SAFETY: hands everything on to the system's allocator; counting neither allocates nor fails.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller's promises are the ones that the system's allocator asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above; `pointer` came from `System`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[tokio::test]
+async fn no_call_allocates_not_even_one_that_waits_with_a_time_limit() {
+    let bulkhead = Bulkhead::builder("test")
+        .max_concurrent(2)
+        .max_queue(1)
+        .max_wait(Duration::from_secs(60))
+        .build()
+        .unwrap();
+    let inner = service_fn(async |request: u32| Ok::<_, std::convert::Infallible>(request));
+    let mut service = BulkheadLayer::new(bulkhead.clone())
+        .waiting()
+        .typed()
+        .layer(inner);
+    // What a task and a thread need once: a slot in the timer, a number for the thread's counters.
+    let mut caller = task::spawn(());
+    let mut scenario = || {
+        caller.enter(|cx, _| {
+            assert_ready_ok!(service.poll_ready(cx));
+            let admitted = std::pin::pin!(service.call(1));
+            assert_ready_ok!(admitted.poll(cx));
+
+            let permits = [bulkhead.try_acquire(), bulkhead.try_acquire()];
+            assert_ready_ok!(service.poll_ready(cx));
+            // One that goes away, and one that waits for both permits to come back.
+            {
+                let given_up = std::pin::pin!(bulkhead.acquire());
+                assert_pending!(given_up.poll(cx));
+            }
+            let mut waiting = std::pin::pin!(service.call(2));
+            assert_pending!(waiting.as_mut().poll(cx));
+
+            let refused = std::pin::pin!(service.call(3));
+            drop(assert_ready_err!(refused.poll(cx)));
+
+            drop(permits);
+            // The first has its permit and has not picked it up; another takes its place in the queue meanwhile.
+            let others = [bulkhead.try_acquire(), bulkhead.try_acquire()];
+            let next = bulkhead.acquire();
+            drop((others, next));
+            assert_ready_ok!(waiting.as_mut().poll(cx));
+        });
+    };
+    scenario();
+    let before = ALLOCATIONS.get();
+    scenario();
+    assert_eq!(ALLOCATIONS.get() - before, 0);
+    assert_eq!(bulkhead.snapshot().in_flight, 0);
+}
+
+#[test]
+fn as_many_as_may_wait_find_a_seat_beside_permits_not_picked_up_yet() {
+    let bulkhead = Bulkhead::builder("test")
+        .max_concurrent(8)
+        .max_queue(8)
+        .build()
+        .unwrap();
+    let permits: Vec<_> = (0..8).map(|_| bulkhead.try_acquire().unwrap()).collect();
+    let mut waiters = Vec::with_capacity(16);
+    let before = ALLOCATIONS.get();
+    for _ in 0..8 {
+        waiters.push(bulkhead.acquire());
+    }
+    // All eight are granted, none has picked its permit up, and eight more sit down.
+    drop(permits);
+    for _ in 0..8 {
+        waiters.push(bulkhead.acquire());
+    }
+    assert_eq!(ALLOCATIONS.get() - before, 0);
+    let snapshot = bulkhead.snapshot();
+    assert_eq!((snapshot.in_flight, snapshot.queued), (8, 8));
+}
