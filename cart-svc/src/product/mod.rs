@@ -1,6 +1,6 @@
 //! Products, as carts get them: one service, a [`Wanted`] in, an [`Offer`] out.
 //!
-//! [`stack`] is the one place that decides what stands between a handler and product-svc.
+//! [`stack()`] is the one place that decides what stands between a handler and product-svc.
 
 mod cache;
 mod client;

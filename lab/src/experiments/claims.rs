@@ -72,6 +72,8 @@ pub fn failed_at_least(what: &str, least: f64, figures: &Figures) -> Claim {
 
 /// Of a long list of transitions, how many at each end are spelt out.
 const SHOWN: usize = 4;
+/// How many make a list long.
+const LONG: usize = 12;
 
 /// The breaker opened during the failure, tried half-open, and closed again once the dependency was back.
 ///
@@ -106,8 +108,8 @@ pub fn states_in_order(
         .first()
         .map_or("no transition".to_owned(), |t| t.from.clone());
     for (index, transition) in transitions.iter().enumerate() {
-        let (shown_first, shown_last) = (index < SHOWN, index + SHOWN >= transitions.len());
-        if shown_first || shown_last {
+        let near_an_end = index < SHOWN || index + SHOWN >= transitions.len();
+        if near_an_end || transitions.len() <= LONG {
             measured += &format!(", {} at {}", transition.to, units::seconds(transition.at_s));
         } else if index == SHOWN {
             measured += &format!(", {} more", transitions.len() - 2 * SHOWN);

@@ -56,7 +56,7 @@ fn rejected(message: &str) -> Problem {
         return of(name, "is missing");
     }
     if let Some(name) = quoted("duplicate field `") {
-        return of(name, "is given more than once");
+        return of(name, &format!("is given more than once ({message})"));
     }
     match message.split_once(": ") {
         Some((name, reason)) if !name.contains(char::is_whitespace) => {
@@ -137,7 +137,7 @@ mod tests {
             ),
             (
                 "?text=a&text=b",
-                "Query parameter `text` is given more than once",
+                "Query parameter `text` is given more than once (duplicate field `text`)",
             ),
             (
                 "?text=a&x=1",
