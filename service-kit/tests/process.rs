@@ -150,6 +150,21 @@ fn it_stops_when_stdin_ends() {
 }
 
 #[test]
+fn it_works_on_when_nobody_reads_its_log() {
+    let mut service = Service::spawn(sample().arg("--stop-on-stdin-eof").stdin(Stdio::piped()));
+    drop(service.child.stderr.take());
+    for _ in 0..3 {
+        assert_eq!(get(service.http, "/items/1").status, 200);
+    }
+    assert_eq!(get(service.http, "/panic").status, 500);
+    drop(service.child.stdin.take());
+    let status = until("the process ends", || {
+        service.child.try_wait().expect("can be waited for")
+    });
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
 fn a_hung_request_does_not_outlive_the_drain_limit() {
     let service = Service::start(&["--set", "drain.limit=100ms", "--set", "log.level=info"]);
     let mut hung = connect(service.http);

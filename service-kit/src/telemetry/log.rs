@@ -38,6 +38,9 @@ impl LogSettings {
             .map_or(!terminal, |format| format == "json");
         let builder = tracing_subscriber::fmt()
             .with_env_filter(filter)
+            // It would report a failed write to stderr on stderr, and panic when that fails too: in the middle of a
+            // request, or of the drain, when the process that read the log is gone.
+            .log_internal_errors(false)
             .with_writer(std::io::stderr);
         let _ = if json {
             builder
