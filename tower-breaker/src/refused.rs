@@ -14,7 +14,7 @@ pub enum Reason {
     CircuitOpen,
     /// The circuit is half-open and admits no further trial call for now.
     HalfOpenFull,
-    /// The bulkhead runs as many calls as it may, and has no queue.
+    /// The bulkhead runs as many calls as it may, and this call may not wait.
     BulkheadFull,
     /// The bulkhead runs as many calls as it may, and its queue is full.
     QueueFull,

@@ -1,11 +1,9 @@
 //! The configuration as it is written: every key read, every value of the right kind, nothing yet checked against anything
 //! else.
 
-use std::time::Duration;
-
 use http::{Uri, uri::PathAndQuery};
 use service_kit::{client::ClientSettings, config::Section, resilience::Policy};
-use tower_breaker::{Abandoned, Recovery};
+use tower_breaker::Recovery;
 
 /// A service behind the gateway, and what guards the calls to it.
 #[derive(Debug)]
@@ -70,25 +68,15 @@ impl Config {
     }
 }
 
-/// Without a time-out of its own, a call that nobody wanted to wait for any longer than this counts as failed.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 impl Upstream {
     fn read(name: String, section: &mut Section<'_>) -> Self {
         let url = section.required_url("url");
         let client = ClientSettings::read(section);
-        // The time-out is inside the breaker. With one, a call that ends without a result was given up by a client, which
-        // says nothing about the upstream; without, a client's lost patience is all there is to see.
-        let abandoned = if section.contains("timeout") {
-            Abandoned::Ignore
-        } else {
-            Abandoned::FailureAfter(PATIENCE)
-        };
         let mut probe = None;
         let policy = Policy::read_with(section, &name, |breaker, builder| {
             probe = read_probe(breaker);
             let recovery = probe.as_ref().map_or(Recovery::Lazy, |_| Recovery::Probed);
-            builder.on_abandoned(abandoned).recovery(recovery)
+            builder.recovery(recovery)
         });
         Self {
             name,

@@ -111,7 +111,6 @@ async fn headers_are_passed_on_except_those_of_the_connection() {
 }
 
 #[tokio::test]
-#[ignore = "service-kit does not hand on the peer's address (ConnectInfo) yet"]
 async fn the_client_is_named() {
     let upstream = Upstream::start(Behaviour::Json("{}")).await;
     let gateway = in_front_of(&upstream, "").await;

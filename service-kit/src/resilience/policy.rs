@@ -4,7 +4,7 @@ use super::events;
 use crate::config::Section;
 use std::time::Duration;
 use tower_breaker::breaker::CircuitBreakerBuilder;
-use tower_breaker::{BuildError, Bulkhead, CircuitBreaker, FailureRate};
+use tower_breaker::{Abandoned, BuildError, Bulkhead, CircuitBreaker, FailureRate};
 
 /// The guards of one upstream, built and named after it. What is absent from the configuration is `None`: no guard.
 ///
@@ -15,6 +15,11 @@ use tower_breaker::{BuildError, Bulkhead, CircuitBreaker, FailureRate};
 /// | `[breaker]` `consecutive_failures` | opens after so many failures in a row |
 /// | `[breaker]` `failure_rate = { window, threshold, minimum_calls }` | opens at such a share of the last `window` calls |
 /// | `[breaker]` `open_for`, `half_open_trials`, `success_threshold` | the way back |
+///
+/// A client that leaves says nothing about the upstream: with a `timeout`, which belongs inside the breaker, an abandoned call is
+/// ignored. Without one lost patience is all there is to see, and a call that was abandoned after 30 s counts as failed.
+///
+/// A bulkhead with a queue needs `BulkheadLayer::waiting()` around it: without that, nothing ever waits.
 ///
 /// The breaker logs and counts its transitions; register it (`Context::register`) to show its state as well.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +34,8 @@ pub struct Policy {
 }
 
 const LONGEST: Duration = Duration::from_secs(3600);
+/// Without a time-out, an abandoned call that took longer than this counts as failed.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Policy {
     /// Reads an upstream's table; the guards get the table's name.
@@ -48,14 +55,21 @@ impl Policy {
         name: &str,
         more: impl FnOnce(&mut Section<'_>, CircuitBreakerBuilder) -> CircuitBreakerBuilder,
     ) -> Self {
+        let timeout = section.opt_duration("timeout", Duration::from_millis(1)..=LONGEST);
+        let abandoned = match timeout {
+            Some(_) => Abandoned::Ignore,
+            None => Abandoned::FailureAfter(PATIENCE),
+        };
         Self {
-            timeout: section.opt_duration("timeout", Duration::from_millis(1)..=LONGEST),
+            timeout,
             bulkhead: section
                 .section("bulkhead")
                 .and_then(|mut section| bulkhead(&mut section, name)),
-            breaker: section
-                .section("breaker")
-                .and_then(|mut section| breaker(&mut section, name, more)),
+            breaker: section.section("breaker").and_then(|mut section| {
+                breaker(&mut section, name, |section, builder| {
+                    more(section, builder.on_abandoned(abandoned))
+                })
+            }),
         }
     }
 }

@@ -4,10 +4,12 @@ use super::drain::Drain;
 use crate::faults::ResetConnection;
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
@@ -33,11 +35,12 @@ pub(crate) async fn serve(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let _ = stream.set_nodelay(true);
                 drain.track(connection(
                     builder.clone(),
                     stream,
+                    peer,
                     router.clone(),
                     drain.clone(),
                 ));
@@ -61,8 +64,15 @@ fn is_connection_error(error: &std::io::Error) -> bool {
     )
 }
 
-async fn connection(builder: http1::Builder, stream: TcpStream, router: Router, drain: Drain) {
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+async fn connection(
+    builder: http1::Builder,
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    drain: Drain,
+) {
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
         let answer = router.clone().oneshot(request.map(Body::new));
         async move {
             let response = match answer.await {
