@@ -18,7 +18,7 @@ use crate::{
     },
     config::{
         Config, ProductDetails,
-        validated::{CIRCUIT_STATUS, HEALTH, PRODUCT_DETAILS},
+        validated::{CIRCUIT_STATUS, HEALTH},
     },
     control::{circuit_status, health},
     data::{
@@ -42,15 +42,8 @@ pub async fn start(config: Config, context: Context) -> Result<Router, StartErro
         upstreams,
         own,
     };
-    // The data plane knows every path and takes them all. The gateway's own are named here as well for the metrics, which
-    // go by the route that was taken.
-    let own = [HEALTH, CIRCUIT_STATUS]
-        .into_iter()
-        .chain(config.product_details.map(|_| PRODUCT_DETAILS));
-    let router = own.fold(Router::new(), |router, path| {
-        router.route(path, any(proxy::serve))
-    });
-    Ok(router
+    // The data plane knows every path and takes them all.
+    Ok(Router::new()
         .route("/", any(proxy::serve))
         .route("/{*path}", any(proxy::serve))
         .fallback(proxy::serve)

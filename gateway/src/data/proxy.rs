@@ -42,28 +42,33 @@ pub struct DataPlane {
 /// Answers one request.
 pub async fn serve(State(plane): State<Arc<DataPlane>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let (target, host) = match admit(&parts) {
+    let (found, host) = match admit(&parts) {
         Ok(admitted) => (
-            plane.routes.find(&admitted.path).map(|(_, target)| *target),
+            plane
+                .routes
+                .find(&admitted.path)
+                .map(|(pattern, target)| (pattern.route_name(), *target)),
             admitted.host,
         ),
         Err(refusal) => return refused(&refusal).into_response(),
     };
-    match target {
-        None => Problem::unknown_path().into_response(),
-        Some(Target::Own) => {
+    let Some((route, target)) = found else {
+        return Problem::unknown_path().into_response();
+    };
+    let mut response = match target {
+        Target::Own => {
             let own = plane.own.clone();
             own.oneshot(Request::from_parts(parts, body))
                 .await
                 .into_response()
         }
-        Some(Target::Upstream(id)) => {
-            let Some(upstream) = plane.upstreams.get(id.index()) else {
-                return Problem::internal().into_response();
-            };
-            send(upstream, parts, body, host.as_ref()).await
-        }
-    }
+        Target::Upstream(id) => match plane.upstreams.get(id.index()) {
+            Some(upstream) => send(upstream, parts, body, host.as_ref()).await,
+            None => Problem::internal().into_response(),
+        },
+    };
+    response.extensions_mut().insert(route);
+    response
 }
 
 fn refused(refusal: &Refusal) -> Problem {

@@ -4,14 +4,16 @@
 //! (`/products/{*rest}`: everything below `/products/`). The most specific pattern wins, compared segment by segment from
 //! the left: a literal before a template segment before the rest. Two patterns that no path could tell apart are a conflict.
 
-use std::{collections::HashMap, fmt, str::FromStr};
+use std::{collections::HashMap, fmt, str::FromStr, sync::Arc};
+
+use service_kit::telemetry::RouteName;
 
 use super::path::SafePath;
 
 /// A route's path pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
-    text: String,
+    text: Arc<str>,
     segments: Vec<Segment>,
 }
 
@@ -39,6 +41,12 @@ impl Pattern {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// What requests that took this route are counted under.
+    #[must_use]
+    pub fn route_name(&self) -> RouteName {
+        RouteName(self.text.clone())
     }
 }
 
@@ -99,7 +107,7 @@ impl FromStr for Pattern {
         SafePath::parse(&format!("/{}", literals.join("/")))
             .map_err(|error| PatternError(error.to_string()))?;
         Ok(Self {
-            text: text.to_owned(),
+            text: text.into(),
             segments,
         })
     }

@@ -57,4 +57,17 @@ async fn every_path_of_the_shop_leads_to_its_service() {
         assert_eq!(get(gateway.http, unknown).await.problem(404), "Not Found");
     }
     assert_eq!(all(), before);
+    let metrics = get(gateway.ops, "/metrics").await.body;
+    let metrics = String::from_utf8_lossy(&metrics);
+    for route in [
+        "/health",
+        "/products",
+        "/products/{*rest}",
+        "/fixed/{*rest}",
+    ] {
+        assert!(
+            metrics.contains(&format!("route=\"{route}\"")),
+            "{route}: {metrics}"
+        );
+    }
 }
