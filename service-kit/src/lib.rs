@@ -86,3 +86,8 @@ pub(crate) fn io_reason(error: &std::io::Error) -> String {
         None => error.kind().to_string(),
     }
 }
+
+/// The README's example, compiled and run. It is here because the library, published on its own, does not have the file.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
