@@ -1,10 +1,6 @@
 //! The typed refusal: who refused a call, why, and how long until another try makes sense.
 
-use std::{
-    any::Any, convert::Infallible, error::Error as StdError, fmt, sync::Arc, time::Duration,
-};
-
-use crate::{BoxError, Error};
+use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 /// Why a guard refused a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -104,29 +100,6 @@ impl Refused {
         }
         None
     }
-
-    // For classifiers, which know nothing of the error's type but that it is `'static`: `BoxError` does not implement
-    // `Error`, so that one bound could not cover it and ordinary error types.
-    pub(crate) fn find_in<E: 'static>(err: &E) -> Option<&Refused> {
-        fn typed<E: 'static>(err: &dyn Any, inner: fn(&E) -> Option<&Refused>) -> Option<&Refused> {
-            match err.downcast_ref::<Error<E>>()? {
-                Error::Refused(refused) => Some(refused),
-                Error::Inner(err) => inner(err),
-            }
-        }
-        fn boxed(err: &BoxError) -> Option<&Refused> {
-            Refused::find(&**err)
-        }
-
-        let err: &dyn Any = err;
-        if let Some(err) = err.downcast_ref::<BoxError>() {
-            return boxed(err);
-        }
-        if let Some(refused) = err.downcast_ref::<Refused>() {
-            return Some(refused);
-        }
-        typed::<BoxError>(err, boxed).or_else(|| typed::<Infallible>(err, |never| match *never {}))
-    }
 }
 
 impl fmt::Display for Refused {
@@ -168,19 +141,5 @@ mod tests {
         assert_eq!(text(1), format!("{said}; retry in 1ms"));
         assert_eq!(text(437_965_318), format!("{said}; retry in 438ms"));
         assert_eq!(text(10_000_000_000), format!("{said}; retry in 10s"));
-    }
-
-    #[test]
-    fn a_refusal_is_found_through_every_form_that_guards_give_it() {
-        let boxed: BoxError = refused(None).into();
-        assert!(Refused::find_in(&boxed).is_some());
-        assert!(Refused::find_in(&refused(None)).is_some());
-        assert!(Refused::find_in(&Error::<Infallible>::Refused(refused(None))).is_some());
-        assert!(Refused::find_in(&Error::<BoxError>::Inner(boxed)).is_some());
-        assert!(Refused::find_in(&BoxError::from("down")).is_none());
-        assert!(Refused::find_in(&"not even an error").is_none());
-
-        let wrapped = std::io::Error::other(Error::<std::io::Error>::Refused(refused(None)));
-        assert!(Refused::find(&wrapped).is_some());
     }
 }

@@ -4,6 +4,8 @@
 //! A thread gets a number for as long as it lives, the smallest that is free; the number is its stripe. Giving a number back
 //! and taking it happen under one lock, so that the next owner sees what the last one wrote. Threads with a number beyond
 //! the stripes share one, where adding is a read-modify-write.
+//!
+//! Adding releases and reading acquires: who has seen a call's end counted, and then reads how many began, finds it among them.
 
 use std::{num::NonZero, sync::OnceLock, thread};
 
@@ -44,10 +46,10 @@ impl<const N: usize> Striped<N> {
             Some(Stripe(counters)) => {
                 // Nobody else writes here.
                 let count = counters[counter].load(Ordering::Relaxed);
-                counters[counter].store(count.wrapping_add(1), Ordering::Relaxed);
+                counters[counter].store(count.wrapping_add(1), Ordering::Release);
             }
             None => {
-                self.shared.0[counter].fetch_add(1, Ordering::Relaxed);
+                self.shared.0[counter].fetch_add(1, Ordering::Release);
             }
         }
     }
@@ -56,7 +58,7 @@ impl<const N: usize> Striped<N> {
         self.own
             .iter()
             .chain([&self.shared])
-            .map(|Stripe(counters)| counters[counter].load(Ordering::Relaxed))
+            .map(|Stripe(counters)| counters[counter].load(Ordering::Acquire))
             .fold(0, u64::wrapping_add)
     }
 }

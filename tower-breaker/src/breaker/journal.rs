@@ -7,6 +7,7 @@
 
 use std::{
     collections::VecDeque,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -70,7 +71,10 @@ impl Journal {
             for listener in &self.listeners {
                 // A listener's panic is its own: it must not decide what becomes of the call that made the transition, nor
                 // keep the event from the others. The panic hook has reported it.
-                let _ = catch_unwind(AssertUnwindSafe(|| listener(&transition)));
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(|| listener(&transition))) {
+                    // Dropping it could panic in its turn.
+                    mem::forget(payload);
+                }
             }
             books = self.books();
         }

@@ -36,6 +36,14 @@ pub(super) struct Denied {
     pub(super) wait: Option<u64>,
 }
 
+impl Denied {
+    /// The open wait is over, but this call is not the one to try.
+    pub(super) const WAIT_OVER: Self = Self {
+        reason: Reason::CircuitOpen,
+        wait: Some(0),
+    };
+}
+
 /// A transition that the caller has just made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Change {
@@ -161,10 +169,7 @@ impl Machine {
                 Phase::Open { held, published } => {
                     let at = self.expired(held, published, &now)?;
                     if !may_try {
-                        return Err(Denied {
-                            reason: Reason::CircuitOpen,
-                            wait: Some(0),
-                        });
+                        return Err(Denied::WAIT_OVER);
                     }
                     let next = word.next(Phase::HalfOpen {
                         in_flight: 1,
@@ -212,10 +217,7 @@ impl Machine {
             Phase::Closed { .. } => None,
             Phase::Open { held, published } => match self.expired(held, published, now) {
                 Ok(_) if may_try => None,
-                Ok(_) => Some(Denied {
-                    reason: Reason::CircuitOpen,
-                    wait: Some(0),
-                }),
+                Ok(_) => Some(Denied::WAIT_OVER),
                 Err(denied) => Some(denied),
             },
             Phase::HalfOpen { in_flight, .. } => {
@@ -290,17 +292,14 @@ impl Machine {
                     }
                 }
             };
-            match self.swap(word, next) {
-                Ok(()) if next.generation() != word.generation() => {
-                    return Settled::current(Some(self.publish(
-                        word,
-                        next,
-                        Cause::ConsecutiveFailures,
-                        now,
-                    )));
+            let at = Self::time_of_change(word, next, &now);
+            match (self.swap(word, next), at) {
+                (Ok(()), Some(at)) => {
+                    let change = self.publish(word, next, Cause::ConsecutiveFailures, at);
+                    return Settled::current(Some(change));
                 }
-                Ok(()) => break,
-                Err(actual) => word = actual,
+                (Ok(()), None) => break,
+                (Err(actual), _) => word = actual,
             }
         }
         Settled::current(self.record(ticket, effect == Effect::Failure, now))
@@ -308,9 +307,11 @@ impl Machine {
 
     fn record(&self, ticket: Ticket, failed: bool, now: impl Fn() -> u64) -> Option<Change> {
         let (window, rate) = (self.window.as_ref()?, self.policy.failure_rate.as_ref()?);
-        if !rate.trips(window.record(ticket.generation, failed)?) {
+        let tally = window.record(ticket.generation, failed)?;
+        if !rate.trips(tally) || !rate.trips(window.recount(ticket.generation, tally)) {
             return None;
         }
+        let at = now();
         let mut word = self.load();
         loop {
             let Phase::Closed { held: false, .. } = word.phase() else {
@@ -321,7 +322,7 @@ impl Machine {
             }
             let next = opened(word);
             match self.swap(word, next) {
-                Ok(()) => return Some(self.publish(word, next, Cause::FailureRate, now)),
+                Ok(()) => return Some(self.publish(word, next, Cause::FailureRate, at)),
                 Err(actual) => word = actual,
             }
         }
@@ -358,31 +359,24 @@ impl Machine {
                     successes: successes + 1,
                 }),
             };
-            match self.swap(word, next) {
-                Ok(()) if effect == Effect::Failure => {
-                    return Settled::current(Some(self.publish(
-                        word,
-                        next,
-                        Cause::TrialFailed,
-                        now,
-                    )));
+            let at = Self::time_of_change(word, next, &now);
+            match (self.swap(word, next), at) {
+                (Ok(()), Some(at)) => {
+                    return Settled::current(Some(if effect == Effect::Failure {
+                        self.publish(word, next, Cause::TrialFailed, at)
+                    } else {
+                        change(word, next, at, Cause::TrialsSucceeded)
+                    }));
                 }
-                Ok(()) if next.generation() != word.generation() => {
-                    return Settled::current(Some(change(
-                        word,
-                        next,
-                        now(),
-                        Cause::TrialsSucceeded,
-                    )));
-                }
-                Ok(()) => return Settled::current(None),
-                Err(actual) => word = actual,
+                (Ok(()), None) => return Settled::current(None),
+                (Err(actual), _) => word = actual,
             }
         }
     }
 
     /// Changes the state by hand. `None` if it is held there already.
     pub(super) fn manual(&self, action: Manual, now: impl Fn() -> u64) -> Option<Change> {
+        let at = now();
         let mut word = self.load();
         loop {
             let (next, cause) = match (action, word.phase()) {
@@ -412,15 +406,20 @@ impl Machine {
             };
             let next = word.next(next);
             match self.swap(word, next) {
-                Ok(()) => return Some(change(word, next, now(), cause)),
+                Ok(()) => return Some(change(word, next, at, cause)),
                 Err(actual) => word = actual,
             }
         }
     }
 
+    // The time, if this swap would be a transition. Read before the swap: the clock is the user's, and if it panics nothing
+    // must have been changed that somebody would have to finish.
+    fn time_of_change(word: Word, next: Word, now: impl Fn() -> u64) -> Option<u64> {
+        (next.generation() != word.generation()).then(now)
+    }
+
     // `opened` has just become the word: starts the wait, and lets everybody see when it ends.
-    fn publish(&self, before: Word, opened: Word, cause: Cause, now: impl Fn() -> u64) -> Change {
-        let at = now();
+    fn publish(&self, before: Word, opened: Word, cause: Cause, at: u64) -> Change {
         let still_ours = || self.load() == opened;
         if self
             .deadline

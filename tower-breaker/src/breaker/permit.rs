@@ -23,6 +23,15 @@ impl Admission {
         })
     }
 
+    /// Not on behalf of a caller: nobody is refused.
+    pub(super) fn unasked(shared: &Arc<Shared>) -> Option<Self> {
+        let entry = shared.admit_unasked()?;
+        Some(Self {
+            shared: Some(shared.clone()),
+            entry,
+        })
+    }
+
     pub(super) fn trial(shared: &Arc<Shared>) -> Option<Self> {
         let entry = shared.admit_trial()?;
         Some(Self {

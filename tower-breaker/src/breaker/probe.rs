@@ -1,6 +1,13 @@
 //! Recovery in the background, so that no user's call is the trial.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
 
 use super::{CircuitBreaker, State, permit::Permit};
 use crate::classify::Verdict;
@@ -12,7 +19,7 @@ impl CircuitBreaker {
     /// Checks the health of what is behind the circuit whenever it is open, until it is closed again; and so for ever.
     ///
     /// Meant for a task of its own, beside [`Recovery::Probed`](super::Recovery::Probed): after each open wait `check` is
-    /// called, its verdict counts as a trial's, and while the circuit is closed nothing is done. `check` should limit its
+    /// called, its verdict counts as a trial's (a panic as a failure), and while the circuit is closed nothing is done. `check` should limit its
     /// own time. This library starts no tasks: spawn this, and drop it to stop.
     ///
     /// ```
@@ -64,13 +71,13 @@ impl CircuitBreaker {
         let mut checks = 0;
         while let Some(permit) = self.next_trial().await {
             checks += 1;
-            match check().await {
+            match verdict_of(&mut check).await {
                 Verdict::Success => permit.success(),
                 Verdict::Failure => permit.failure(),
                 Verdict::Ignore => {
                     permit.ignore();
                     // The wait is over already: without a pause an undecided check would be repeated at once.
-                    tokio::time::sleep(self.open_for()).await;
+                    self.nap(self.open_for(), self.shared.generation()).await;
                 }
             }
         }
@@ -85,20 +92,25 @@ impl CircuitBreaker {
             }
             let snapshot = self.snapshot();
             let generation = snapshot.generation;
-            let changed = self.changed_unless(|| self.shared.machine.generation() != generation);
-            let nap = match (snapshot.state, snapshot.open_remaining) {
+            match (snapshot.state, snapshot.open_remaining) {
                 (State::Closed, _) => return None,
-                (State::Open, Some(remaining)) => remaining.max(SHORTEST_SLEEP),
+                (State::Open, Some(remaining)) => self.nap(remaining, generation).await,
                 // A slot may come free without a transition.
-                (State::HalfOpen, _) => self.open_for(),
-                (State::Open, None) => {
-                    changed.await;
-                    continue;
-                }
-            };
-            // A change by hand must not be slept through.
-            let _ = tokio::time::timeout(nap, changed).await;
+                (State::HalfOpen, _) => self.nap(self.open_for(), generation).await,
+                (State::Open, None) => self.changed_since(generation).await,
+            }
         }
+    }
+
+    // A change by hand must not be slept through.
+    async fn nap(&self, time: Duration, generation: u64) {
+        let changed = self.changed_since(generation);
+        let _ = tokio::time::timeout(time.max(SHORTEST_SLEEP), changed).await;
+    }
+
+    async fn changed_since(&self, generation: u64) {
+        self.changed_unless(|| self.shared.generation() != generation)
+            .await;
     }
 
     fn open_for(&self) -> Duration {
@@ -113,4 +125,20 @@ impl CircuitBreaker {
             changed.await;
         }
     }
+}
+
+// A check that panics has failed; the panic hook has reported it. Ended by it, probing would leave the circuit open for ever.
+async fn verdict_of<Fut>(check: &mut impl FnMut() -> Fut) -> Verdict
+where
+    Fut: Future<Output = Verdict>,
+{
+    let Ok(future) = catch_unwind(AssertUnwindSafe(check)) else {
+        return Verdict::Failure;
+    };
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)))
+            .unwrap_or(Poll::Ready(Verdict::Failure))
+    })
+    .await
 }

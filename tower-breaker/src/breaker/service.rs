@@ -21,10 +21,13 @@ use crate::{
 /// for readiness is told at once. That is decided afresh by each `poll_ready`. If the circuit would admit a call again by
 /// the time of `call`, it still refuses this one, because the inner service has not been asked whether it is ready.
 ///
-/// Otherwise readiness is the inner service's, whose error counts as a failed call. Being ready reserves nothing: trial
-/// slots are taken in `call`. A caller that is waiting for the inner service's readiness is not woken when the circuit opens.
-/// And if the circuit opens between the two, `call` refuses; the inner service stays ready, and
-/// keeps what it holds for that, until the next call or until it is dropped.
+/// Otherwise readiness is the inner service's, whose error counts as a failed call. Being ready reserves nothing of the circuit:
+/// trial slots are taken in `call`. What follows from that:
+///
+/// * If the circuit opens after the inner service was asked, `call` refuses. The inner service keeps what it holds for being
+///   ready, or its place in the queue for that, until the next call or until it is dropped.
+/// * A caller that waits for the inner service's readiness is not woken when the circuit opens, is no trial while it is
+///   half-open, and is not recorded when it gives up. Where readiness itself may hang, bound the wait for it from outside.
 #[derive(Debug)]
 pub struct CircuitBreakerService<S, C = AnyError, M = Boxed> {
     inner: S,
@@ -38,8 +41,8 @@ pub struct CircuitBreakerService<S, C = AnyError, M = Boxed> {
 enum Readiness {
     // Not asked since the last call. A caller who calls all the same gets what the inner service makes of that.
     Unknown,
-    // The circuit refused, and the inner service was not asked.
-    Refusing(Denied),
+    // The circuit refused in the episode of this generation, and the inner service was not asked.
+    Refusing(Denied, u64),
     // The inner service is ready.
     Inner,
 }
@@ -50,7 +53,7 @@ struct Unready<'a>(&'a CircuitBreaker);
 impl Drop for Unready<'_> {
     fn drop(&mut self) {
         // If the circuit refuses by now, it needs no telling.
-        if let Ok(mut admission) = Admission::acquire(&self.0.shared) {
+        if let Some(mut admission) = Admission::unasked(&self.0.shared) {
             admission.settle(Outcome::Failure);
         }
     }
@@ -113,7 +116,8 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), M::Error>> {
         if let Some(denied) = self.breaker.shared.denied() {
             if !matches!(self.readiness, Readiness::Inner) {
-                self.readiness = Readiness::Refusing(denied);
+                let generation = self.breaker.shared.generation();
+                self.readiness = Readiness::Refusing(denied, generation);
             }
             return Poll::Ready(Ok(()));
         }
@@ -132,7 +136,15 @@ where
     fn call(&mut self, request: Req) -> Self::Future {
         let shared = &self.breaker.shared;
         let admission = match self.readiness {
-            Readiness::Refusing(denied) => Err(shared.refuse(denied.reason, denied.wait)),
+            Readiness::Refusing(denied, generation) => {
+                // However long ago that was: the caller is told how things are now.
+                let denied = if generation == shared.generation() {
+                    denied
+                } else {
+                    shared.denied().unwrap_or(Denied::WAIT_OVER)
+                };
+                Err(shared.refuse(denied.reason, denied.wait))
+            }
             Readiness::Unknown | Readiness::Inner => Admission::acquire(shared),
         };
         match admission {
@@ -143,7 +155,7 @@ where
                 CircuitBreakerFuture::running(inner, admission, judge, self.mode.clone())
             }
             Err(refused) => {
-                if let Readiness::Refusing(_) = self.readiness {
+                if let Readiness::Refusing(..) = self.readiness {
                     self.readiness = Readiness::Unknown;
                 }
                 CircuitBreakerFuture::refused(refused, self.mode.clone())

@@ -53,7 +53,7 @@ impl Shared {
     /// Nanoseconds since the circuit was built: enough for five centuries.
     pub(super) fn now(&self) -> u64 {
         let since = self.clock.now().saturating_duration_since(self.origin);
-        since.as_secs() * 1_000_000_000 + u64::from(since.subsec_nanos())
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 
     fn may_try(&self) -> bool {
@@ -80,6 +80,11 @@ impl Shared {
         }
         // A circuit that closes just now gives an ordinary entry, which is as good for a check.
         self.admit_as(true).ok()
+    }
+
+    /// As [`admit`](Self::admit), but nobody asked: a refusal is not counted.
+    pub(super) fn admit_unasked(&self) -> Option<Entry> {
+        self.admit_as(self.may_try()).ok()
     }
 
     fn admit_as(&self, may_try: bool) -> Result<Entry, Denied> {
@@ -166,6 +171,12 @@ impl Shared {
         }
     }
 
+    /// Of the current episode.
+    #[inline]
+    pub(super) fn generation(&self) -> u64 {
+        self.machine.generation()
+    }
+
     pub(super) fn manual(&self, action: Manual) {
         let change = self.machine.manual(action, || self.now());
         self.announce(change);
@@ -179,7 +190,6 @@ impl Shared {
 
     #[cold]
     fn write_down(&self, change: Change) {
-        self.changed.notify_waiters();
         self.journal.enter(Transition {
             name: self.name.clone(),
             from: change.from,
@@ -188,6 +198,8 @@ impl Shared {
             at: self.origin + Duration::from_nanos(change.at),
             cause: change.cause,
         });
+        // Last, because it runs wakers, which are the user's.
+        self.changed.notify_waiters();
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
@@ -228,6 +240,14 @@ impl Shared {
             failures: tally.failures,
             rate: rule.rate(tally),
         });
+        let (succeeded, failed, ignored, abandoned) = (
+            self.counters.get(Count::Succeeded),
+            self.counters.get(Count::Failed),
+            self.counters.get(Count::Ignored),
+            self.counters.get(Count::Abandoned),
+        );
+        // Read after the endings: whatever has ended among them has been admitted here.
+        let admitted = self.counters.get(Count::Admitted);
         Snapshot {
             name: self.name.clone(),
             state,
@@ -238,11 +258,11 @@ impl Shared {
             open_remaining,
             trials_in_flight,
             trial_successes,
-            admitted: self.counters.get(Count::Admitted),
-            succeeded: self.counters.get(Count::Succeeded),
-            failed: self.counters.get(Count::Failed),
-            ignored: self.counters.get(Count::Ignored),
-            abandoned: self.counters.get(Count::Abandoned),
+            admitted,
+            succeeded,
+            failed,
+            ignored,
+            abandoned,
             refused: self.counters.get(Count::Refused),
             stale: self.counters.get(Count::Stale),
             trials_succeeded: self.counters.get(Count::TrialSucceeded),

@@ -1,6 +1,7 @@
 use http::{Response, StatusCode};
 
 use super::{AnyError, Classify, ClassifyCall, Verdict};
+use crate::Refused;
 
 /// Judges an HTTP response by its status; errors as [`AnyError`] does.
 ///
@@ -10,6 +11,9 @@ use super::{AnyError, Classify, ClassifyCall, Verdict};
 /// | 501, 505 | success | a healthy server that does not offer what was asked for |
 /// | 429 | failure | the server is overloaded, and asks for less traffic |
 /// | anything else | success | it did its work; a 4xx is the caller's mistake |
+///
+/// A response that a guard further in made of its refusal (`.respond()`) is ignored, as the refusal itself would be: it carries the
+/// [`Refused`] in its extensions. They do not cross the wire, so the refusals of another process are failures of it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct HttpStatus;
 
@@ -35,6 +39,7 @@ impl<Req, B, Err: 'static> Classify<Req, Response<B>, Err> for HttpStatus {
 impl<B, Err: 'static> ClassifyCall<Response<B>, Err> for HttpStatus {
     fn verdict(self, result: Result<&Response<B>, &Err>) -> Verdict {
         match result {
+            Ok(response) if response.extensions().get::<Refused>().is_some() => Verdict::Ignore,
             Ok(response) if Self::is_failure(response.status()) => Verdict::Failure,
             result => AnyError.verdict(result),
         }
@@ -44,7 +49,7 @@ impl<B, Err: 'static> ClassifyCall<Response<B>, Err> for HttpStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BoxError, Reason, Refused};
+    use crate::{BoxError, Reason};
 
     fn judge(result: Result<u16, BoxError>) -> Verdict {
         let result = result.map(|status| {

@@ -23,12 +23,12 @@
 
 #[cfg(feature = "http")]
 mod http_status;
+mod refusal;
 
 use std::error::Error as StdError;
 
 #[cfg(feature = "http")]
 pub use self::http_status::HttpStatus;
-use crate::Refused;
 
 /// What a result says about the service behind the guard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,7 +76,8 @@ where
     }
 }
 
-/// Every error is a failure, except a [`Refused`] of a guard further in, which is ignored. The default.
+/// Every error is a failure, except that of a limiter further in, which is ignored: a [`Refused`], or the error of tower's
+/// load shed. The default.
 ///
 /// It knows a refusal as itself, anywhere in the chain of a [`BoxError`](crate::BoxError), and in the
 /// [`Error`](crate::Error) of a typed guard around a boxed or an infallible error. For a typed guard around any other error
@@ -96,14 +97,14 @@ impl<Res, Err: 'static> ClassifyCall<Res, Err> for AnyError {
     fn verdict(self, result: Result<&Res, &Err>) -> Verdict {
         match result {
             Ok(_) => Verdict::Success,
-            Err(err) if Refused::find_in(err).is_some() => Verdict::Ignore,
+            Err(err) if refusal::is_in(err) => Verdict::Ignore,
             Err(_) => Verdict::Failure,
         }
     }
 }
 
-/// As [`AnyError`], for error types that implement [`std::error::Error`]: looks for a [`Refused`] through the whole chain
-/// of sources, whatever their types.
+/// As [`AnyError`], for error types that implement [`std::error::Error`]: looks for a limiter's refusal through the whole
+/// chain of sources, whatever their types.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ErrorChain;
 
@@ -119,7 +120,7 @@ impl<Res, Err: StdError + 'static> ClassifyCall<Res, Err> for ErrorChain {
     fn verdict(self, result: Result<&Res, &Err>) -> Verdict {
         match result {
             Ok(_) => Verdict::Success,
-            Err(err) if Refused::find(err).is_some() => Verdict::Ignore,
+            Err(err) if refusal::is_in_chain(err) => Verdict::Ignore,
             Err(_) => Verdict::Failure,
         }
     }

@@ -7,6 +7,8 @@ use crate::Refused;
 /// The response for a refused call: `503 Service Unavailable`, `Retry-After` when the wait is known, and a problem+json
 /// body ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)) that names the reason.
 ///
+/// The response carries the [`Refused`] in its extensions, for classifiers further out.
+///
 /// `Retry-After` counts whole seconds, rounded up and at least one, since it cannot say less.
 pub fn refused_response<B: From<String>>(refused: &Refused) -> Response<B> {
     let detail = match refused.retry_after() {
@@ -19,6 +21,8 @@ pub fn refused_response<B: From<String>>(refused: &Refused) -> Response<B> {
         None => format!("`{}`: {}", refused.name(), refused.reason()),
     };
     let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, &detail);
+    // So that a guard further out does not take it for a failure of the service.
+    response.extensions_mut().insert(refused.clone());
     if let Some(wait) = refused.retry_after() {
         response
             .headers_mut()

@@ -1,0 +1,61 @@
+//! Refusals of limiters further in, which say nothing about the service behind them.
+
+use std::{any::Any, convert::Infallible, error::Error as StdError, iter};
+
+use tower::load_shed::error::Overloaded;
+
+use crate::{BoxError, Error, Refused};
+
+/// Whether this error, or anything it was caused by, is the refusal of a guard of ours or of tower's load shed.
+pub(super) fn is_in_chain(err: &(dyn StdError + 'static)) -> bool {
+    iter::successors(Some(err), |&err| err.source())
+        .any(|err| err.is::<Refused>() || err.is::<Overloaded>())
+}
+
+/// The same for an error of which nothing is known but that it is `'static`: `BoxError` does not implement `Error`, so that
+/// one bound could not cover it and ordinary error types.
+pub(super) fn is_in<E: 'static>(err: &E) -> bool {
+    fn typed<E: 'static>(err: &dyn Any, inner: fn(&E) -> bool) -> Option<bool> {
+        match err.downcast_ref::<Error<E>>()? {
+            Error::Refused(_) => Some(true),
+            Error::Inner(err) => Some(inner(err)),
+        }
+    }
+    fn boxed(err: &BoxError) -> bool {
+        is_in_chain(&**err)
+    }
+
+    let err: &dyn Any = err;
+    if let Some(err) = err.downcast_ref::<BoxError>() {
+        return boxed(err);
+    }
+    err.is::<Refused>()
+        || typed::<BoxError>(err, boxed)
+            .or_else(|| typed::<Infallible>(err, |never| match *never {}))
+            .unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Reason;
+
+    fn refused() -> Refused {
+        Refused::new("stock".into(), Reason::CircuitOpen, None)
+    }
+
+    #[test]
+    fn a_refusal_is_known_in_every_form_that_guards_give_it() {
+        let boxed: BoxError = refused().into();
+        assert!(is_in(&boxed));
+        assert!(is_in(&refused()));
+        assert!(is_in(&Error::<Infallible>::Refused(refused())));
+        assert!(is_in(&Error::<BoxError>::Inner(boxed)));
+        assert!(is_in(&BoxError::from(Overloaded::new())));
+        assert!(!is_in(&BoxError::from("down")));
+        assert!(!is_in(&"not even an error"));
+
+        let wrapped = std::io::Error::other(Error::<std::io::Error>::Refused(refused()));
+        assert!(is_in_chain(&wrapped));
+    }
+}
