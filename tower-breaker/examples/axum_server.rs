@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use axum::{Router, extract::RawQuery, routing::get};
 use http::StatusCode;
-use tower_breaker::{BoxError, CircuitBreaker, CircuitBreakerLayer, classify::HttpStatus};
+use tower_breaker::{
+    Abandoned, BoxError, CircuitBreaker, CircuitBreakerLayer, classify::HttpStatus,
+};
 
 async fn report(RawQuery(query): RawQuery) -> Result<&'static str, StatusCode> {
     match query.as_deref() {
@@ -24,6 +26,8 @@ async fn main() -> Result<(), BoxError> {
     let breaker = CircuitBreaker::builder("report")
         .consecutive_failures(3)
         .open_for(Duration::from_secs(5))
+        // Clients that hang up say nothing about the handler; without this, three in a row would open the circuit.
+        .on_abandoned(Abandoned::Ignore)
         .listener(|change| {
             eprintln!(
                 "{}: {} -> {} ({})",

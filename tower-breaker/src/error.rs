@@ -40,6 +40,17 @@ impl<E> From<Refused> for Error<E> {
     }
 }
 
+impl Error<BoxError> {
+    /// The boxed form, for layers further out that box errors: `BoxError` does not implement `std::error::Error`, so this type
+    /// cannot either, and is no `Into<BoxError>`. Use it with tower's `map_err`.
+    pub fn into_boxed(self) -> BoxError {
+        match self {
+            Self::Refused(refused) => refused.into(),
+            Self::Inner(err) => err,
+        }
+    }
+}
+
 impl<E: fmt::Display> fmt::Display for Error<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -35,9 +35,11 @@
 //!
 //! # What holds everywhere
 //!
-//! Guards ask nothing of the inner service: no `Clone`, no `'static`, no `Sync`. Their futures are plain types, never boxed.
-//! The call path takes no lock and allocates nothing. Whatever ends a call, a result, a panic or a dropped future, is accounted
-//! for exactly once. The library starts no tasks, and reads the time from tokio's clock or the one it is given.
+//! Guards ask nothing of the inner service: no `Clone`, no `'static`, no `Sync` (only a bulkhead that lets calls wait needs
+//! `Clone`, and the default classifier `'static` errors). Their futures are plain types, never boxed. Admitting, refusing and
+//! finishing a call take no lock and allocate nothing; a refusal in a `BoxError` costs the box, a call that waits for a bulkhead
+//! or makes a transition of the circuit takes a short lock. Whatever ends a call, a result, a panic or a dropped future, is
+//! accounted for exactly once. The library starts no tasks, and reads the time from tokio's clock or the one it is given.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

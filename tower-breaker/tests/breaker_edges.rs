@@ -1,5 +1,7 @@
 //! Where a breaker meets code that is not its own: clocks, listeners, checks and limiters that misbehave or stand elsewhere.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, panic_any},
     sync::{

@@ -38,8 +38,8 @@
 //!   ([`failure_rate`](CircuitBreakerBuilder::failure_rate)); with both, whichever trips first.
 //! * **Open**: every call is refused with what is left of the wait. There is no timer: at exactly
 //!   [`open_for`](CircuitBreakerBuilder::open_for) the next call is admitted as a trial.
-//! * **Half-open**: at most [`half_open_trials`](CircuitBreakerBuilder::half_open_trials) calls are in flight, the others are
-//!   refused. [`success_threshold`](CircuitBreakerBuilder::success_threshold) successes close the circuit, and every rule
+//! * **Half-open**: at most [`half_open_trials`](CircuitBreakerBuilder::half_open_trials) calls of this episode are in flight, the
+//!   others are refused. [`success_threshold`](CircuitBreakerBuilder::success_threshold) successes close the circuit, and every rule
 //!   begins afresh; the first failure opens it again.
 //!
 //! With [`Recovery::Probed`] no user's call is a trial: a background check is, see
@@ -65,8 +65,14 @@
 //! Outermost first: fallback, bulkhead, **breaker**, retry, time-out, client. The time-out is inside so that it shows as a
 //! failure; outside it works too, as an abandoned call. The bulkhead is outside so that its refusals never reach the breaker.
 //!
+//! With the time-out inside, an abandoned call is one whose caller went away, which says nothing about the service behind:
+//! set [`Abandoned::Ignore`] then, above all in servers, where clients who hang up would open the circuit.
+//!
+//! Under a load balancer, an endpoint with an open circuit is ready and idle, so one that prefers idle endpoints prefers it.
+//! Put the breaker above the balancer.
+//!
 //! The [service](CircuitBreakerService) says in detail how readiness works. In short: an open circuit is ready and refuses in
-//! `call`, and nothing is held by a service that is ready but idle.
+//! `call`, and the circuit keeps no trial slot for a service that is ready but idle.
 //!
 //! # Cost
 //!

@@ -76,7 +76,8 @@ impl fmt::Display for Cause {
 
 /// One change of state, as listeners get it.
 ///
-/// A [`reset`](super::CircuitBreaker::reset) of a closed circuit is one too, from closed to closed: it begins a new episode.
+/// What is done by hand is one even where it leaves the state as it is (a reset of a closed circuit, an open one forced open): it
+/// begins a new episode.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Transition {

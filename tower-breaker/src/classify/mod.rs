@@ -76,7 +76,7 @@ where
     }
 }
 
-/// Every error is a failure, except that of a limiter further in, which is ignored: a [`Refused`], or the error of tower's
+/// Every error is a failure, except that of a limiter further in, which is ignored: a [`Refused`](crate::Refused), or the error of tower's
 /// load shed. The default.
 ///
 /// It knows a refusal as itself, anywhere in the chain of a [`BoxError`](crate::BoxError), and in the
