@@ -128,18 +128,22 @@ pub async fn show(
     }))
 }
 
+/// The rule of product-svc, whose ids these are: anything else cannot be the id of a product.
+const LARGEST_ID: u64 = i64::MAX as u64;
+
 fn parse_id(text: &str) -> Option<ProductId> {
-    let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    is_digits
+    let is_written_plainly =
+        !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+    let id = is_written_plainly
         .then(|| text.parse().ok())
         .flatten()
-        .map(ProductId)
+        .filter(|id| (1..=LARGEST_ID).contains(id))?;
+    Some(ProductId(id))
 }
 
 fn not_an_id() -> Problem {
     Problem::bad_request(format!(
-        "A product id is a whole number, written in digits, of at most {}",
-        u64::MAX
+        "A product id is a whole number from 1 to {LARGEST_ID}, written in digits without a leading zero"
     ))
 }
 

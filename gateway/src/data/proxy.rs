@@ -17,11 +17,11 @@ use axum::{
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use service_kit::problem::{self, Problem};
-use tower::{BoxError, ServiceExt};
+use tower::{BoxError, ServiceExt, timeout::error::Elapsed};
 
 use super::{
     admit::{Refusal, admit},
-    body::{RequestBodyError, marked},
+    body::{RequestBodyError, Upload, marked},
     headers::{self, Seen},
     route::RouteTable,
     upstream::Upstream,
@@ -93,10 +93,12 @@ async fn send(
     parts.uri = origin_form(parts.uri);
     parts.version = Version::HTTP_11;
     let method = parts.method.clone();
-    let request = Request::from_parts(parts, marked(body));
+    let (body, upload) = marked(body);
+    parts.extensions.insert(upload.clone());
+    let request = Request::from_parts(parts, body);
     match upstream.proxied().oneshot(request).await {
         Ok(response) => answer(upstream, &method, response),
-        Err(error) => failed(upstream, &error).into_response(),
+        Err(error) => failed(upstream, &error, &upload).into_response(),
     }
 }
 
@@ -132,12 +134,14 @@ fn answer(upstream: &Upstream, method: &Method, response: Response<Incoming>) ->
     Response::from_parts(parts, body)
 }
 
-fn failed(upstream: &Upstream, error: &BoxError) -> Problem {
+fn failed(upstream: &Upstream, error: &BoxError, upload: &Upload) -> Problem {
     let problem = if RequestBodyError::caused(error) {
         match problem::from_stack_error(error) {
             too_large if too_large.status() == StatusCode::PAYLOAD_TOO_LARGE => too_large,
             _ => Problem::bad_request("The request body broke off"),
         }
+    } else if error.is::<Elapsed>() && upload.waits_for_client() {
+        Problem::of(StatusCode::REQUEST_TIMEOUT).detail("The request body did not arrive in time")
     } else {
         problem::from_stack_error(error)
     };

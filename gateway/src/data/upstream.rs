@@ -6,10 +6,14 @@ use axum::{
 };
 use hyper::body::Incoming;
 use service_kit::{client::HttpClient, resilience::Policy, runtime::Context};
-use tower::{BoxError, ServiceExt, util::BoxCloneSyncService};
+use tower::{BoxError, ServiceExt, timeout::error::Elapsed, util::BoxCloneSyncService};
 use tower_breaker::classify::{Classify, ClassifyCall, HttpStatus, Verdict};
 
-use super::{body::RequestBodyError, probe::Prober, stack::stack};
+use super::{
+    body::{RequestBodyError, Upload},
+    probe::Prober,
+    stack::stack,
+};
 use crate::{
     aggregate::{
         client::{Lookup, Query, Resource, ResourceClient, WholeAnswer},
@@ -96,23 +100,33 @@ impl Upstream {
     }
 }
 
-/// Judges proxied calls by the head of the response; a call that failed because of the client's own request body says
-/// nothing.
+/// Judges proxied calls by the head of the response. A call that failed because of the client's own request body, or took too
+/// long because the client did not send it, says nothing.
 #[derive(Debug, Clone, Copy, Default)]
 struct ResponseHead;
 
-impl<Req, B> Classify<Req, Response<B>, BoxError> for ResponseHead {
-    type Call = Self;
+/// One such call, and its request body.
+#[derive(Debug)]
+struct ProxiedCall {
+    upload: Option<Upload>,
+}
 
-    fn begin(&self, _: &Req) -> Self {
-        *self
+impl<A, B> Classify<Request<A>, Response<B>, BoxError> for ResponseHead {
+    type Call = ProxiedCall;
+
+    fn begin(&self, request: &Request<A>) -> ProxiedCall {
+        ProxiedCall {
+            upload: request.extensions().get::<Upload>().cloned(),
+        }
     }
 }
 
-impl<B> ClassifyCall<Response<B>, BoxError> for ResponseHead {
+impl<B> ClassifyCall<Response<B>, BoxError> for ProxiedCall {
     fn verdict(self, result: Result<&Response<B>, &BoxError>) -> Verdict {
+        let waited_for_client = || self.upload.is_some_and(|upload| upload.waits_for_client());
         match result {
             Err(error) if RequestBodyError::caused(error) => Verdict::Ignore,
+            Err(error) if error.is::<Elapsed>() && waited_for_client() => Verdict::Ignore,
             result => HttpStatus.verdict(result),
         }
     }

@@ -8,7 +8,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 use crate::{
     proxy::in_front_of,
     support::{
-        client::{get, send},
+        client::{ask, get, raw, send},
         config,
         gateway::Gateway,
         poll::{soon, until},
@@ -109,4 +109,28 @@ async fn clients_that_leave_do_not_open_the_circuit() {
     assert_eq!(circuit["state"], "CLOSED", "{circuit}");
     upstream.behave(Behaviour::Json("{}"));
     assert_eq!(get(gateway.http, "/a").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_upload_that_stops_opens_no_circuit_but_an_upstream_that_hangs_does() {
+    let upstream = Upstream::start(Behaviour::Hang).await;
+    let text = format!(
+        "[upstreams.only]\nurl = {:?}\ntimeout = \"200ms\"\n[upstreams.only.breaker]\nconsecutive_failures = 1\n\
+         [[route]]\npath = \"/{{*rest}}\"\nupstream = \"only\"\n",
+        upstream.url()
+    );
+    let gateway = Gateway::start(&config::file(&text), &[]).await;
+    let state = async || {
+        let status = get(gateway.http, "/circuit-status").await.json();
+        status["circuits"][0]["state"].as_str().unwrap().to_owned()
+    };
+    for _ in 0..2 {
+        let request = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n\r\n{";
+        let answer = raw(gateway.http, request).await;
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    }
+    assert_eq!(state().await, "CLOSED");
+    let whole = Request::post("/a").body(Body::from("{}")).unwrap();
+    ask(gateway.http, whole).await.problem(504);
+    assert_eq!(state().await, "OPEN");
 }
