@@ -59,6 +59,13 @@ impl BulkheadBuilder {
     /// Names every option that is missing or out of range, all at once.
     pub fn build(self) -> Result<Bulkhead, BuildError> {
         let mut problems = Vec::new();
+        if self.name.is_empty() {
+            problems.push(Problem::new(
+                "name",
+                &*self.name,
+                "any text but the empty one",
+            ));
+        }
         let allowed = format!("1 to {MAX_CONCURRENT}");
         let max_concurrent = self.max_concurrent.unwrap_or_else(|| {
             problems.push(Problem::new("max_concurrent", None::<usize>, &allowed));

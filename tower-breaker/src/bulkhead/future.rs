@@ -8,11 +8,11 @@ use std::{
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{Acquire, BulkheadPermit, lane::Rejection};
+use super::{Acquire, BulkheadPermit, lane::Rejection, permit::release_on_panic};
 use crate::mode::ErrorMode;
 
 pin_project! {
-    /// A call behind a bulkhead that refuses when it is full. Gives its permit back when it has finished or is dropped.
+    /// A call behind a bulkhead that refuses when it is full. Gives its permit back when it has finished, panics or is dropped.
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<F, M> {
         #[pin]
@@ -25,7 +25,8 @@ pin_project! {
     #[project = StateProj]
     enum State<F> {
         // The order matters: the inner call lets go of all it holds before the permit admits another.
-        Running { #[pin] call: F, permit: BulkheadPermit },
+        // `None` once the inner call has panicked: the permit does not wait for whoever keeps the future then.
+        Running { #[pin] call: F, permit: Option<BulkheadPermit> },
         Refused { rejection: Option<Rejection> },
         Done,
     }
@@ -35,7 +36,10 @@ impl<F, M> ResponseFuture<F, M> {
     #[inline]
     pub(super) fn running(call: F, permit: BulkheadPermit, mode: M) -> Self {
         Self {
-            state: State::Running { call, permit },
+            state: State::Running {
+                call,
+                permit: Some(permit),
+            },
             mode,
         }
     }
@@ -62,8 +66,12 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         match this.state.as_mut().project() {
-            StateProj::Running { call, .. } => {
-                let result = ready!(call.poll(cx)).map_err(|err| this.mode.inner(err));
+            StateProj::Running { permit: None, .. } => polled_after_completion(),
+            StateProj::Running { call, permit } => {
+                let mode = this.mode;
+                let result = ready!(release_on_panic(permit, || {
+                    call.poll(cx).map_err(|err| mode.inner(err))
+                }));
                 this.state.set(State::Done);
                 Poll::Ready(result)
             }
@@ -91,7 +99,7 @@ impl<F, M> fmt::Debug for ResponseFuture<F, M> {
 
 pin_project! {
     /// A call behind a bulkhead with a queue. Waits for its permit if it must, then makes its clone of the inner service
-    /// ready and calls it. Dropping it leaves the queue, or gives the permit back.
+    /// ready and calls it. Dropping it leaves the queue, or gives the permit back; so does a panic of the inner service.
     #[must_use = "futures do nothing unless polled"]
     pub struct WaitingFuture<S, Req, M>
     where
@@ -172,11 +180,14 @@ where
                     }
                 }
                 StageProj::Readying { parts, permit } => {
-                    let Some(readying) = parts else {
+                    let (Some(readying), Some(_)) = (parts.as_mut(), permit.as_ref()) else {
                         polled_after_completion()
                     };
-                    let readiness = ready!(readying.service.poll_ready(cx));
-                    let (Some(mut admitted), Some(permit)) = (parts.take(), permit.take()) else {
+                    let readiness = ready!(release_on_panic(permit, || {
+                        readying.service.poll_ready(cx)
+                    }));
+                    // The order matters: however this ends, the service lets go of all it holds before the permit does.
+                    let (Some(permit), Some(mut admitted)) = (permit.take(), parts.take()) else {
                         polled_after_completion()
                     };
                     if let Err(err) = readiness {
@@ -208,5 +219,5 @@ impl<S: Service<Req>, Req, M> fmt::Debug for WaitingFuture<S, Req, M> {
 
 #[cold]
 fn polled_after_completion() -> ! {
-    panic!("a bulkhead's future was polled after it had given its answer")
+    panic!("a bulkhead's future was polled after it had given its answer, or after a panic")
 }

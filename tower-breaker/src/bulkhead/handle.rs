@@ -32,7 +32,7 @@ pub struct Bulkhead {
 }
 
 impl Bulkhead {
-    /// Starts a bulkhead of this name, which shows in refusals and snapshots.
+    /// Starts a bulkhead of this name, which shows in refusals and snapshots. It may be any text but the empty one.
     pub fn builder(name: impl Into<Arc<str>>) -> BulkheadBuilder {
         BulkheadBuilder::new(name.into())
     }

@@ -31,6 +31,10 @@ pub struct BulkheadLayer<M = Boxed, W = Refuse> {
 impl BulkheadLayer {
     /// A layer that refuses calls when the bulkhead is full, without waiting: it makes **no use of the bulkhead's queue**.
     /// Add [`waiting`](Self::waiting) for that.
+    ///
+    /// A refused call makes no use of the inner service. But if that was asked for readiness before, while a permit was free,
+    /// then the refused caller's service keeps what it got for that: its readiness, or its place in the queue for it. See
+    /// [what a refused caller keeps](BulkheadService#what-a-refused-caller-keeps-of-the-inner-service).
     pub fn new(bulkhead: Bulkhead) -> Self {
         Self {
             bulkhead,
@@ -41,8 +45,10 @@ impl BulkheadLayer {
 }
 
 impl<M, W> BulkheadLayer<M, W> {
-    /// Lets calls wait in the bulkhead's queue when it is full. With a `max_queue` of 0 that changes nothing but the bounds:
-    /// the inner service must be `Clone`.
+    /// Lets calls wait in the bulkhead's queue when it is full. The inner service must be `Clone`.
+    ///
+    /// With a `max_queue` of 0 no call waits, but two things differ from a layer that only refuses: a call is admitted when
+    /// a permit has come free since `poll_ready` found none, and a refused caller keeps nothing of the inner service.
     ///
     /// A call waits in its own future, holding the request and a fresh clone of the inner service that has not been polled
     /// for readiness, so nothing the inner service counts or reserves is held. Once the permit has come, the clone is made

@@ -14,8 +14,10 @@
 //! * a call that finds it full is refused at once ([`BulkheadLayer::new`]), or waits in the call's own future in a
 //!   bounded first-come-first-served queue ([`BulkheadLayer::waiting`]);
 //! * the refusal is typed and says who refused and why ([`Refused`](crate::Refused));
-//! * a call that waits, or is refused, holds nothing of the service behind: while the bulkhead is full that service is not
-//!   even polled for readiness.
+//! * while it is full, the service behind is not even polled for readiness. A call that waits holds nothing of that service,
+//!   nor does a caller that a waiting layer refuses. A caller that the plain layer refuses may keep what it got of that
+//!   service while a permit was free: its readiness, or its place in the queue for that
+//!   ([more](BulkheadService#what-a-refused-caller-keeps-of-the-inner-service)).
 //!
 //! # Example
 //!
@@ -47,8 +49,8 @@
 //!
 //! # What it guarantees
 //!
-//! * Never more than `max_concurrent` permits are out. One is given back exactly once: when the call's future has
-//!   finished, failed, panicked or been dropped. For an HTTP call that is when the response's head has arrived.
+//! * Never more than `max_concurrent` permits are out. One is given back exactly once: as soon as the call's future
+//!   finishes, fails, panics or is dropped. For an HTTP call that is when the response's head has arrived.
 //! * First come, first served: nobody overtakes a waiter, not even a call that would not have waited.
 //! * A waiter whose future is dropped leaves the queue at that moment. A permit that was on its way to it goes to the next.
 //! * Admission, release and refusal take no lock, no timer and no allocation; one compare-and-swap on one word admits a

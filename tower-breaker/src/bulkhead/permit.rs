@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, mem, sync::Arc};
 
 use super::lane::Lane;
 
@@ -14,6 +14,24 @@ impl BulkheadPermit {
     pub(super) fn new(lane: Arc<Lane>) -> Self {
         Self { lane }
     }
+}
+
+/// Runs code of the inner service. If it panics, the permit is given back before the panic goes on.
+#[inline]
+pub(super) fn release_on_panic<T>(
+    permit: &mut Option<BulkheadPermit>,
+    run: impl FnOnce() -> T,
+) -> T {
+    struct Panicked<'a>(&'a mut Option<BulkheadPermit>);
+    impl Drop for Panicked<'_> {
+        fn drop(&mut self) {
+            self.0.take();
+        }
+    }
+    let watch = Panicked(permit);
+    let value = run();
+    mem::forget(watch);
+    value
 }
 
 impl Drop for BulkheadPermit {

@@ -1,5 +1,5 @@
 use std::{
-    fmt,
+    fmt, mem,
     task::{Context, Poll},
 };
 
@@ -17,30 +17,54 @@ use crate::{
 ///
 /// While a permit is free, `poll_ready` is that of the inner service, and so is an error of it. While the bulkhead is full,
 /// `poll_ready` answers at once, **without polling the inner service**: `call` will refuse the call or let it wait, and
-/// neither may hold what the inner service reserves for a ready caller. This is decided afresh at each `poll_ready`. What
-/// it decided binds the next `call` one way only:
+/// need not reserve anything of the inner service for that. This is decided afresh at each `poll_ready`. What it decided
+/// binds the next `call` one way only:
 ///
-/// * it found the bulkhead full, and a permit has come free since: a [`Refuse`] service still refuses, because the inner
-///   service was not asked whether it is ready; a [`Wait`] service takes the permit;
-/// * it found a permit free, and others have taken the last one since: the call is refused or waits. A [`Wait`] service
-///   gives back the inner readiness it had waited for, by replacing the inner service with a fresh clone of it; a
-///   [`Refuse`] service, which cannot clone, keeps it for its next call, or until it is dropped.
+/// * it found the bulkhead full, and a permit has come free since: a [`Refuse`] service still refuses, unless the inner
+///   service had said that it is ready before; a [`Wait`] service takes the permit;
+/// * it found a permit free, and others have taken the last one since: the call is refused or waits.
 ///
-/// A permit is taken in `call`, never in `poll_ready`: a service that is ready and not called holds none.
+/// A permit is taken in `call`, never in `poll_ready`: a service that is ready and not called holds none. A caller who calls
+/// without having asked for readiness is admitted if a permit is free: a [`Refuse`] service hands the call to the inner
+/// service, which makes of it what it will; a [`Wait`] service makes a clone of the inner service ready first.
+///
+/// # What a refused caller keeps of the inner service
+///
+/// An inner service may reserve something for a caller that asks whether it is ready, or give it a place in a queue for that
+/// (tower's `ConcurrencyLimit` and `Buffer` do). When a call is refused or has to wait after a `poll_ready` that did ask,
+///
+/// * a [`Wait`] service gives it all back before it waits or refuses, by replacing the inner service with a fresh clone;
+/// * a [`Refuse`] service, which cannot clone, keeps it. If the inner service was *ready*, that is what it reserved. If it
+///   was *pending*, it is the place in the queue, and what is reserved for that place when its turn comes. Nobody else
+///   can use either, until this service is admitted to a call or dropped.
+///
+/// A service that is dropped after its call (`oneshot`, a clone for each request) keeps nothing for long either way. Where
+/// services live long, stand idle and share an inner service that reserves, use
+/// [`waiting`](super::BulkheadLayer::waiting), with a `max_queue` of 0 if no call is to wait.
 pub struct BulkheadService<S, M = Boxed, W = Refuse> {
     inner: S,
-    // The inner service has said that it is ready, and has not been called since.
-    inner_is_ready: bool,
+    asked: Asked,
+    // The last `poll_ready` was answered by the full bulkhead alone, and the inner service may not be called on its account.
+    ready_because_full: bool,
     bulkhead: Bulkhead,
     mode: M,
     when_full: W,
+}
+
+/// What the inner service has been asked since it was last called. Once asked, it may hold something for its caller.
+#[derive(Clone, Copy, PartialEq)]
+enum Asked {
+    Nothing,
+    NotReady,
+    Ready,
 }
 
 impl<S, M, W> BulkheadService<S, M, W> {
     pub(super) fn new(inner: S, bulkhead: Bulkhead, mode: M, when_full: W) -> Self {
         Self {
             inner,
-            inner_is_ready: false,
+            asked: Asked::Nothing,
+            ready_because_full: false,
             bulkhead,
             mode,
             when_full,
@@ -72,10 +96,16 @@ impl<S, M, W> BulkheadService<S, M, W> {
         S: Service<Req>,
     {
         if self.bulkhead.is_full() {
+            self.ready_because_full = self.asked != Asked::Ready;
             return Poll::Ready(Ok(()));
         }
+        self.ready_because_full = false;
+        // Before asking, in case of a panic.
+        self.asked = Asked::NotReady;
         let ready = self.inner.poll_ready(cx);
-        self.inner_is_ready = matches!(ready, Poll::Ready(Ok(())));
+        if let Poll::Ready(Ok(())) = ready {
+            self.asked = Asked::Ready;
+        }
         ready
     }
 }
@@ -97,10 +127,10 @@ where
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
-        if self.inner_is_ready
+        if !mem::take(&mut self.ready_because_full)
             && let Some(permit) = self.bulkhead.try_enter()
         {
-            self.inner_is_ready = false;
+            self.asked = Asked::Nothing;
             return ResponseFuture::running(self.inner.call(request), permit, self.mode.clone());
         }
         ResponseFuture::refused(
@@ -127,8 +157,11 @@ where
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
-        let was_ready = std::mem::take(&mut self.inner_is_ready);
-        if was_ready && let Some(permit) = self.bulkhead.try_enter() {
+        self.ready_because_full = false;
+        if self.asked == Asked::Ready
+            && let Some(permit) = self.bulkhead.try_enter()
+        {
+            self.asked = Asked::Nothing;
             let call = self.inner.call(request);
             return WaitingFuture::calling(ResponseFuture::running(
                 call,
@@ -136,8 +169,10 @@ where
                 self.mode.clone(),
             ));
         }
-        if was_ready {
+        // Even a service that is not ready may have a place in a queue, and keep others from what comes to that place.
+        if self.asked != Asked::Nothing {
             self.inner = self.inner.clone();
+            self.asked = Asked::Nothing;
         }
         match self.bulkhead.acquire().unless_refused() {
             Ok(permit) => {

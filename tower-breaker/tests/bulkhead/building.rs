@@ -27,6 +27,15 @@ fn every_problem_is_named_at_once() {
 }
 
 #[test]
+fn an_empty_name_is_refused() {
+    let text = problems(Bulkhead::builder("").max_concurrent(1));
+    assert!(
+        text.contains("`name` is") && text.contains("any text but the empty one"),
+        "{text}"
+    );
+}
+
+#[test]
 fn the_limit_must_be_given() {
     assert!(problems(Bulkhead::builder("stock")).contains("`max_concurrent` is None"));
 }

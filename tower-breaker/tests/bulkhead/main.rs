@@ -8,6 +8,8 @@ mod cancelling;
 mod defects;
 mod handle;
 mod model;
+mod panics;
+mod reserving;
 mod service;
 mod stress;
 mod support;

@@ -125,6 +125,37 @@ async fn readiness_while_full_promises_only_the_refusal() {
 }
 
 #[tokio::test]
+async fn readiness_from_before_it_was_full_is_good_for_a_call_after_it_was_full() {
+    let bulkhead = refusing(1);
+    let (mut service, _handle) = guarded(&bulkhead);
+    service.ready().await.unwrap();
+    let permit = bulkhead.try_acquire().unwrap();
+    service.ready().await.unwrap();
+    drop(permit);
+    assert_pending!(task::spawn(service.call("hello")).poll());
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_asked_readiness_for_is_not_told_that_an_empty_bulkhead_is_full() {
+    let bulkhead = refusing(1);
+    let answer = service_fn(async |request: u32| Ok::<_, BoxError>(request));
+    let mut plain = BulkheadLayer::new(bulkhead.clone()).typed().layer(answer);
+    let mut waiting = BulkheadLayer::new(bulkhead.clone())
+        .waiting()
+        .typed()
+        .layer(answer);
+    assert_eq!(plain.call(1).await.unwrap(), 1);
+    assert_eq!(waiting.call(2).await.unwrap(), 2);
+
+    let permit = bulkhead.try_acquire().unwrap();
+    assert_eq!(reason(plain.call(3).await), Reason::BulkheadFull);
+    assert_eq!(reason(waiting.call(4).await), Reason::BulkheadFull);
+    drop(permit);
+    // The refusal was about that call, and says nothing about the next.
+    assert_eq!(plain.call(5).await.unwrap(), 5);
+}
+
+#[tokio::test]
 async fn a_ready_service_that_is_not_called_holds_no_permit() {
     let bulkhead = refusing(1);
     let (mut first, _first_handle) = guarded(&bulkhead);

@@ -66,6 +66,20 @@ async fn without_a_queue_a_waiting_layer_refuses_as_any_other() {
     assert_eq!(reason(service.oneshot(1).await), Reason::BulkheadFull);
 }
 
+#[tokio::test]
+async fn without_a_queue_a_waiting_layer_admits_when_a_permit_came_free_after_readiness() {
+    let answer = service_fn(async |request: u32| Ok::<_, BoxError>(request));
+    let bulkhead = refusing(1);
+    let mut waiting = BulkheadLayer::new(bulkhead.clone())
+        .waiting()
+        .typed()
+        .layer(answer);
+    let permit = bulkhead.try_acquire().unwrap();
+    waiting.ready().await.unwrap();
+    drop(permit);
+    assert_eq!(waiting.call(1).await.unwrap(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_wait_ends_at_exactly_its_limit() {
     let bulkhead = limited(SECOND);
