@@ -334,3 +334,31 @@ fn finished(users: &mut tokio::task::JoinSet<i64>) -> bool {
     }
     users.is_empty()
 }
+
+#[tokio::test]
+async fn clients_that_hang_up_open_no_circuit() {
+    let (products, directory) = (FakeProducts::start(), Directory::new());
+    let service = Service::start(
+        "fixed",
+        &directory,
+        &products.url(),
+        &["product.timeout=30s"],
+    );
+    service.http.add("fixed", "ann", 1, 1).await.ok();
+    let before = products.calls();
+    products.set(Mode::Hang);
+    for hung_up in 1..=6 {
+        let call = service.http.add("fixed", "ann", 1, 1);
+        tokio::select! {
+            _ = call => panic!("product-svc hangs, and the time-out is far"),
+            () = eventually("the call arrives", async || (products.calls() == before + hung_up).then_some(())) => {}
+        }
+    }
+    // The connection that was cut is noticed by the service in its own time.
+    eventually("all six are given up", async || {
+        let report = service.ops.get("/breakers").await.json();
+        (report["breakers"][0]["abandoned"] == 6).then_some(())
+    })
+    .await;
+    assert_eq!(service.http.circuit().await, "CLOSED");
+}

@@ -9,6 +9,7 @@
 //! * No call blocks the async runtime, and no queue is unbounded: when the store is behind, callers are told at once.
 
 mod add;
+mod files;
 mod open_error;
 mod reader;
 mod schema;

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{
     AddError, AddItem, Added, OpenError, Stats, StoreError, StoreSettings,
+    files::Files,
     reader::{Reader, ReaderHandle},
     schema,
     writer::{Writer, WriterHandle},
@@ -69,8 +70,13 @@ impl SqliteStore {
         )
         .map_err(sqlite)?;
 
-        let writer = Writer::new(write, settings.max_batch, settings.idempotency_ttl)
-            .spawn(settings.queue)?;
+        let writer = Writer::new(
+            write,
+            Some(Files::of(&settings.path)),
+            settings.max_batch,
+            settings.idempotency_ttl,
+        )
+        .spawn(settings.queue)?;
         let reader = Reader::new(read, settings.idempotency_ttl).spawn(settings.queue)?;
         Ok(SqliteStore { writer, reader })
     }

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     AddError, AddItem, Added, OpenError, Stats, StoreError,
     add::{add, purge},
+    files::Files,
     reader::failed,
 };
 
@@ -63,6 +64,8 @@ impl WriterHandle {
 
 pub(super) struct Writer {
     connection: Connection,
+    /// `None` for a database in memory.
+    files: Option<Files>,
     max_batch: usize,
     idempotency_ttl: Duration,
     stats: Arc<Stats>,
@@ -71,11 +74,13 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(
         connection: Connection,
+        files: Option<Files>,
         max_batch: usize,
         idempotency_ttl: Duration,
     ) -> Writer {
         Writer {
             connection,
+            files,
             max_batch,
             idempotency_ttl,
             stats: Arc::default(),
@@ -207,6 +212,9 @@ impl Writer {
             purge(&tx, now.before(ttl)).map_err(failed)?;
         }
         tx.commit().map_err(failed)?;
+        if let Some(files) = &mut self.files {
+            files.check().map_err(StoreError::Failed)?;
+        }
         Ok(results)
     }
 

@@ -95,7 +95,7 @@ fn memory() -> Connection {
 }
 
 fn writer(connection: Connection) -> Writer {
-    Writer::new(connection, 256, TTL)
+    Writer::new(connection, None, 256, TTL)
 }
 
 /// What to commit, and where the answers arrive.

@@ -202,3 +202,27 @@ fn a_path_that_cannot_be_a_database_says_so() {
     let error = Store::open(&directory.settings()).unwrap_err();
     assert!(error.to_string().contains("not a database"), "{error}");
 }
+
+#[tokio::test]
+async fn what_goes_to_a_file_that_was_removed_or_replaced_is_not_acknowledged() {
+    for suffix in ["", "-wal"] {
+        for replaced in [false, true] {
+            let directory = Directory::new();
+            let store = Store::open(&directory.settings()).unwrap();
+            store.add(item("ann", 1, 2)).await.unwrap();
+
+            let mut path = directory.settings().path.into_os_string();
+            path.push(suffix);
+            std::fs::rename(&path, directory.0.join("moved")).unwrap();
+            if replaced {
+                std::fs::copy(directory.0.join("moved"), &path).unwrap();
+            }
+            let refused = store.add(item("ann", 1, 1)).await;
+            assert!(
+                matches!(refused, Err(AddError::Store(StoreError::Failed(_)))),
+                "{path:?}, replaced: {replaced}: {refused:?}"
+            );
+            store.close().await;
+        }
+    }
+}
