@@ -166,6 +166,11 @@ impl Problem {
         &self.inner.detail
     }
 
+    /// The body, as it is sent.
+    pub(crate) fn to_text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
     /// The body.
     pub fn to_json(&self) -> Value {
         // A map of texts, numbers and values cannot fail to be written.

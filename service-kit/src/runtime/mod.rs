@@ -7,6 +7,7 @@ mod drain;
 mod error;
 mod launch;
 mod listen;
+mod own_errors;
 mod process;
 mod readiness;
 mod running;

@@ -1,11 +1,12 @@
 //! Connections: accepted, served, and ended in order.
 
 use super::drain::Drain;
+use super::own_errors::{Exchange, OwnErrors, TurnBody};
 use crate::faults::ResetConnection;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use http::Request;
+use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -71,7 +72,11 @@ async fn connection(
     router: Router,
     drain: Drain,
 ) {
+    let exchange = Exchange::default();
+    let io = OwnErrors::new(stream, exchange.clone());
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        let turn = exchange.begin();
+        let tunnel = request.method() == Method::CONNECT;
         request.extensions_mut().insert(ConnectInfo(peer));
         let answer = router.clone().oneshot(request.map(Body::new));
         async move {
@@ -81,14 +86,21 @@ async fn connection(
             };
             // hyper closes a connection without an answer only when the service fails.
             if response.extensions().get::<ResetConnection>().is_some() {
-                Err(ResetConnection)
-            } else {
-                Ok(response)
+                return Err(ResetConnection);
             }
+            let upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS
+                || (tunnel && response.status().is_success());
+            let turn = if upgrade {
+                turn.never_ends();
+                None
+            } else {
+                Some(turn)
+            };
+            Ok(response.map(|body| TurnBody::new(body, turn)))
         }
     });
     let connection = builder
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(io), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
