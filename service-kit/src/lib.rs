@@ -39,6 +39,7 @@
 //! | `max_body` | `64KiB` | larger request bodies are answered 413 |
 //! | `request_timeout` | `0s`: none | from a request to the head of its answer; then 503 |
 //! | `header_timeout` | `30s` | for a request's head to arrive; closes idle connections as well |
+//! | `body_timeout` | `30s` | between two pieces of a request's body, `0s` for none; then 408 |
 //! | `ops.listen` | the built-in configuration's | `/livez`, `/readyz`, `/metrics`, `/breakers` |
 //! | `log.level` | `info` | `off` to `trace`, also by target: `info,hyper=warn` |
 //! | `log.format` | `text` on a terminal, else `json` | |

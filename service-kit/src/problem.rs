@@ -4,7 +4,7 @@
 //! what the client can do about it and nothing about the inside: no addresses, no stack, no error chain.
 
 use crate::BoxError;
-use crate::layers::BodyTooLarge;
+use crate::layers::{BodyTimedOut, BodyTooLarge};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::{Serialize, Serializer, ser::SerializeMap};
@@ -78,6 +78,12 @@ impl Problem {
     pub fn method_not_allowed() -> Self {
         Self::of(StatusCode::METHOD_NOT_ALLOWED)
             .detail("The path exists, but not for this method; see the Allow header")
+    }
+
+    /// 408 for a request whose body stopped coming.
+    pub(crate) fn request_timeout() -> Self {
+        Self::of(StatusCode::REQUEST_TIMEOUT)
+            .detail("The rest of the request body did not arrive in time")
     }
 
     /// 409.
@@ -244,6 +250,9 @@ pub fn from_stack_error(error: &BoxError) -> Problem {
         }
         if let Some(too_large) = cause.downcast_ref::<BodyTooLarge>() {
             return Problem::content_too_large(Some(too_large.limit));
+        }
+        if cause.is::<BodyTimedOut>() {
+            return Problem::request_timeout();
         }
     }
     Problem::bad_gateway(

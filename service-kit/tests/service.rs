@@ -334,6 +334,62 @@ async fn a_slow_head_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_stops_coming_is_given_up() {
+    let running = service(&["body_timeout=50ms"]).await;
+    let http = running.http;
+    let stopped = |path: &'static str, framing: &'static str| {
+        blocking(move || {
+            let mut stream = connect(http);
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n{framing}"
+            );
+            stream.write_all(head.as_bytes()).expect("sends");
+            // Until the server closes.
+            read_answer(&mut stream).expect("an answer")
+        })
+    };
+    for framing in [
+        "content-length: 14\r\n\r\n",
+        "content-length: 14\r\n\r\n{\"item\"",
+        "transfer-encoding: chunked\r\n\r\n",
+        "transfer-encoding: chunked\r\n\r\n7\r\n{\"item\"\r\n",
+    ] {
+        let answer = stopped("/orders", framing).await;
+        assert!(
+            answer.problem(408).contains("did not arrive in time"),
+            "{framing}"
+        );
+        assert_eq!(answer.header("connection"), Some("close"), "{framing}");
+    }
+    // A handler that does without the body is not overruled.
+    assert_eq!(
+        stopped("/raw", "content-length: 14\r\n\r\n").await.text(),
+        "0"
+    );
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_body_that_keeps_coming_is_waited_for() {
+    let running = service(&["body_timeout=2s"]).await;
+    let http = running.http;
+    let answer = blocking(move || {
+        let mut stream = connect(http);
+        let head = "POST /orders HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: application/json\r\n\
+                    content-length: 14\r\n\r\n";
+        stream.write_all(head.as_bytes()).expect("sends");
+        for byte in b"{\"item\":\"abc\"}" {
+            std::thread::sleep(Duration::from_millis(200));
+            stream.write_all(&[*byte]).expect("sends");
+        }
+        read_answer(&mut stream).expect("an answer")
+    })
+    .await;
+    assert_eq!(answer.text(), "abc");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_trace_goes_on_or_begins() {
     let running = service(&[]).await;
     let http = running.http;

@@ -1,14 +1,16 @@
 //! The layers every service has around its routes.
 //!
 //! Outermost first: request telemetry (so that it sees every answer), panics, empty error answers, request time-out, body
-//! limit, faults. One `Router::layer` call for all that is always there: each call boxes every route once more.
+//! time-out, body limit, faults. One `Router::layer` call for all that is always there: each call boxes every route once more.
 
 mod body_limit;
+mod body_timeout;
 mod empty_errors;
 mod panics;
 mod timeout;
 
 pub(crate) use body_limit::BodyTooLarge;
+pub(crate) use body_timeout::BodyTimedOut;
 pub(crate) use panics::log_panics;
 
 use crate::faults::{self, FaultLayer};
@@ -17,6 +19,7 @@ use crate::runtime::{CommonSettings, Context};
 use crate::telemetry::request::TelemetryLayer;
 use axum::Router;
 use body_limit::BodyLimitLayer;
+use body_timeout::BodyTimeoutLayer;
 use empty_errors::EmptyErrorsLayer;
 use panics::CatchPanicLayer;
 use timeout::TimeoutLayer;
@@ -35,6 +38,7 @@ pub(crate) fn public(routes: Router, common: &CommonSettings, context: &Context)
         .layer(CatchPanicLayer)
         .layer(EmptyErrorsLayer)
         .layer(TimeoutLayer::new(common.request_timeout))
+        .layer(BodyTimeoutLayer::new(common.body_timeout))
         .layer(BodyLimitLayer::new(common.max_body));
     routes
         .method_not_allowed_fallback(method_not_allowed)

@@ -7,7 +7,7 @@ use crate::telemetry::log::LogSettings;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-/// `listen`, `max_body`, `request_timeout`, `[ops]`, `[log]`, `[drain]` and `[faults]`.
+/// `listen`, `max_body`, `request_timeout`, `header_timeout`, `body_timeout`, `[ops]`, `[log]`, `[drain]` and `[faults]`.
 #[derive(Debug, Clone)]
 pub struct CommonSettings {
     pub(crate) listen: SocketAddr,
@@ -15,6 +15,7 @@ pub struct CommonSettings {
     pub(crate) max_body: u64,
     pub(crate) request_timeout: Option<Duration>,
     pub(crate) header_timeout: Duration,
+    pub(crate) body_timeout: Option<Duration>,
     pub(crate) drain: DrainSettings,
     pub(crate) log: LogSettings,
     pub(crate) faults: FaultSettings,
@@ -43,6 +44,11 @@ impl CommonSettings {
             Duration::from_secs(30),
             Duration::from_millis(10)..=LONGEST,
         );
+        let body_timeout = root.duration(
+            "body_timeout",
+            Duration::from_secs(30),
+            Duration::ZERO..=LONGEST,
+        );
         let ops_listen = root
             .section_or_empty("ops")
             .socket_addr("listen", ops_listen);
@@ -63,6 +69,7 @@ impl CommonSettings {
             max_body,
             request_timeout: (!request_timeout.is_zero()).then_some(request_timeout),
             header_timeout,
+            body_timeout: (!body_timeout.is_zero()).then_some(body_timeout),
             drain,
             log: LogSettings::read(root),
             faults: FaultSettings::read(root),
