@@ -626,6 +626,49 @@ async fn idle_connections_do_not_hold_the_drain() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn answers_during_the_drain_delay_end_their_connections() {
+    let running = service(&["drain.delay=1h"]).await;
+    let http = running.http;
+    let ask = |stream: &mut std::net::TcpStream| {
+        stream
+            .write_all(b"GET /items/1 HTTP/1.1\r\nhost: a\r\n\r\n")
+            .expect("sends");
+    };
+    let kept = blocking(move || {
+        let mut stream = connect(http);
+        ask(&mut stream);
+        let mut head = Vec::new();
+        while !head.ends_with(b"item 1") {
+            let mut byte = [0];
+            std::io::Read::read_exact(&mut stream, &mut byte).expect("an answer");
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8(head).expect("text");
+        assert!(!head.contains("connection: close"), "{head}");
+        stream
+    })
+    .await;
+    running.context().shutdown().cancel();
+    let ops = running.ops;
+    blocking(move || {
+        until("it drains", || {
+            (get(ops, "/readyz").status == 503).then_some(())
+        })
+    })
+    .await;
+    for mut stream in [kept, blocking(move || connect(http)).await] {
+        let answer = blocking(move || {
+            ask(&mut stream);
+            // Until the server closes.
+            read_answer(&mut stream).expect("an answer")
+        })
+        .await;
+        assert_eq!(answer.text(), "item 1");
+        assert_eq!(answer.header("connection"), Some("close"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn silent_connections_do_not_hold_the_drain() {
     let running = service(&["drain.limit=1h", "header_timeout=1h"]).await;
     let http = running.http;

@@ -69,6 +69,7 @@ impl Running {
 /// Waits for the order to stop, then stops.
 async fn end(context: Context, settings: DrainSettings, drains: Drains, hurry: CancellationToken) {
     context.shutdown().cancelled().await;
+    drains.public.announce();
     context.readiness().draining();
     tracing::info!(delay = ?settings.delay, limit = ?settings.limit, "draining");
     tokio::select! {

@@ -6,7 +6,7 @@ use crate::faults::ResetConnection;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use http::{Method, Request, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -74,13 +74,15 @@ async fn connection(
 ) {
     let exchange = Exchange::default();
     let io = OwnErrors::new(stream, exchange.clone());
+    let announced = drain.announced();
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         let turn = exchange.begin();
         let tunnel = request.method() == Method::CONNECT;
         request.extensions_mut().insert(ConnectInfo(peer));
         let answer = router.clone().oneshot(request.map(Body::new));
+        let announced = announced.clone();
         async move {
-            let response = match answer.await {
+            let mut response = match answer.await {
                 Ok(response) => response,
                 Err(never) => match never {},
             };
@@ -90,6 +92,10 @@ async fn connection(
             }
             let upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS
                 || (tunnel && response.status().is_success());
+            if announced.is_set() && !upgrade {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
             let turn = if upgrade {
                 turn.never_ends();
                 None
