@@ -24,6 +24,15 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// Whether it is the file or text `home`, or a place in it.
+    pub(crate) fn is_in(&self, home: &Self) -> bool {
+        match (self, home) {
+            (Self::File { path, .. }, Self::File { path: home, .. }) => path == home,
+            (Self::BuiltIn, Self::BuiltIn) => true,
+            _ => false,
+        }
+    }
+
     /// Environment variables and flags carry only text, which the typed getters read leniently.
     pub(crate) fn is_text(&self) -> bool {
         matches!(self, Self::Environment(_) | Self::Flag)

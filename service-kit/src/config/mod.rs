@@ -84,6 +84,7 @@ pub fn load<C>(
     let mut errors = Vec::new();
     let home = home(sources.file.as_deref());
     let text = read_text(sources, &mut errors);
+    let unreadable = !errors.is_empty();
     let text = TomlText::parse(sources.file.as_deref(), &text, &mut errors);
     let environment = TextValues::from_environment(
         sources.env_prefix,
@@ -92,19 +93,47 @@ pub fn load<C>(
         &mut errors,
     );
     let flags = TextValues::from_flags(&sources.flags, &mut errors);
-    // A source that could not be read would make every key in it look missing.
-    if !errors.is_empty() {
-        return Err(ConfigErrors(errors));
-    }
-    let root =
-        source::merge(text, environment, flags).map_err(|error| ConfigErrors(vec![error]))?;
+    let unreadable = unreadable || text.unreadable;
+    let root = match source::merge(text, environment, flags) {
+        Ok(root) => root,
+        Err(error) => {
+            errors.push(error);
+            return Err(ConfigErrors(errors));
+        }
+    };
     let reading = Reading::new(root, home);
     let value = parse(&mut Section::root(&reading));
-    let (errors, effective) = reading.into_outcome();
+    let (found, effective) = reading.into_outcome();
+    let found: Vec<ConfigError> = found
+        .into_iter()
+        .filter(|error| !follows(error, &errors, unreadable))
+        .collect();
+    errors.extend(found);
     if errors.is_empty() {
         Ok(Loaded { value, effective })
     } else {
         Err(ConfigErrors(errors))
+    }
+}
+
+/// Whether an error only follows from what could not be read.
+fn follows(error: &ConfigError, unread: &[ConfigError], unreadable: bool) -> bool {
+    match error {
+        ConfigError::Missing { key, origin, .. } => {
+            let is_unread = |error: &ConfigError| match error {
+                // A table given twice may have been skipped, with all its keys.
+                ConfigError::Source { origin: unread, .. } => unread.is_in(origin),
+                ConfigError::Invalid { key: inner, .. } => inner
+                    .strip_prefix(key.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '['])),
+                _ => false,
+            };
+            unreadable || unread.iter().any(is_unread)
+        }
+        // Which keys are known may depend on others, and which part of a list is set, on the list.
+        ConfigError::Unknown { .. } => unreadable,
+        ConfigError::Invalid { found, .. } => unreadable && found.starts_with(['{', '[']),
+        ConfigError::Source { .. } => false,
     }
 }
 

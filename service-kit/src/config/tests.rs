@@ -394,6 +394,108 @@ fn flags_that_are_no_key_and_value() {
 }
 
 #[test]
+fn a_bad_source_does_not_hide_what_is_wrong_elsewhere() {
+    let text = "big = 99999999999999999999\nneeded = 0xffffffffffffffffff\n[a]\nlist = [1, 18446744073709551616]\nb = 7\n";
+    let found = errors(
+        text,
+        &[("SHOP__", "x"), ("SHOP__COUNT", "many")],
+        &["foo", "wrong=[1, 18446744073709551616]"],
+        |root| {
+            root.integer("big", 1, 0..=9);
+            root.required_string("needed");
+            root.required_string("absent");
+            root.integer("count", 1, 0..=9);
+            root.strings("wrong", &[]);
+            let mut a = root.section_or_empty("a");
+            a.strings("list", &[]);
+            a.string("b", "");
+        },
+    );
+    let expected = [
+        "built-in configuration: key `a.list[1]`: found 18446744073709551616, allowed: an integer of at most 64 bits",
+        "built-in configuration: key `big`: found 99999999999999999999, allowed: an integer of at most 64 bits",
+        "built-in configuration: key `needed`: found 0xffffffffffffffffff, allowed: an integer of at most 64 bits",
+        "environment variable SHOP__: no key",
+        "--set: found \"foo\", allowed: key=value",
+        "built-in configuration: key `absent` is missing",
+        "environment variable SHOP__COUNT: key `count`: found \"many\"",
+        "built-in configuration: key `a.b`: found 7, allowed: a text",
+    ];
+    for expected in expected {
+        assert!(
+            found.iter().any(|error| error.starts_with(expected)),
+            "{expected}\nis not in\n{found:#?}"
+        );
+    }
+    assert!(
+        !found
+            .iter()
+            .any(|error| error.contains("`needed` is missing")),
+        "{found:#?}"
+    );
+    assert_eq!(
+        found
+            .iter()
+            .filter(|error| error.contains("a.list"))
+            .count(),
+        1,
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn without_its_file_what_the_other_sources_say_is_still_checked() {
+    let broken = Scratch::new("broken.toml", "a = \n[[route]]\npath = \"/\"\n");
+    for file in [PathBuf::from("/nowhere/shop.toml"), broken.0.clone()] {
+        let sources = Sources {
+            file: Some(file.clone()),
+            env_prefix: "SHOP",
+            environment: environment(&[
+                ("SHOP__COUNT", "many"),
+                ("SHOP__ROUTE__0__PATH", "/x"),
+                ("SHOP__ROUTE__1__PATH", "/y"),
+            ]),
+            flags: vec!["listen=x".to_owned(), "foo".to_owned()],
+            ..Sources::default()
+        };
+        let outcome = load(&sources, |root| {
+            root.required_string("absent");
+            root.integer("count", 1, 0..=9);
+            root.opt_socket_addr("listen");
+            root.list("route");
+        });
+        let errors = outcome.expect_err("wrong");
+        let texts: Vec<String> = errors.errors().iter().map(ToString::to_string).collect();
+        assert_eq!(texts.len(), 4, "{texts:#?}");
+        // Nobody knows what is in the file, so nothing is missing.
+        assert!(
+            texts[0].starts_with(&file.display().to_string()),
+            "{texts:#?}"
+        );
+        assert!(texts[1].starts_with("--set: found \"foo\""), "{texts:#?}");
+        assert!(texts[2].contains("SHOP__COUNT: key `count`"), "{texts:#?}");
+        assert!(texts[3].contains("--set: key `listen`"), "{texts:#?}");
+    }
+}
+
+#[test]
+fn a_key_given_twice_is_named_and_hides_nothing() {
+    let found = errors("[a]\nb = 1\nb = 2\nc = \"x\"\n", &[], &[], |root| {
+        let mut a = root.section_or_empty("a");
+        a.integer("b", 1, 0..=9);
+        a.integer("c", 1, 0..=9);
+        a.required_string("perhaps_skipped");
+    });
+    assert_eq!(
+        found,
+        [
+            "built-in configuration: key `b` is given twice",
+            "built-in configuration: key `a.c`: found \"x\", allowed: an integer from 0 to 9",
+        ]
+    );
+}
+
+#[test]
 fn rejections_by_the_service() {
     let found = errors("[a]\nlow = 5\nhigh = 1", &[], &[], |root| {
         let mut section = root.section("a").expect("is there");

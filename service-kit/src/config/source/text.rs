@@ -133,6 +133,7 @@ fn text_value(entry: &TextValue) -> Value {
         let mut reader = TomlReader {
             path: None,
             text,
+            at: entry.path.clone(),
             errors: &mut errors,
         };
         reader.value(value.get_ref(), &entry.origin)

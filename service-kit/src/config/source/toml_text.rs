@@ -2,6 +2,7 @@
 
 use super::origin::encode;
 use crate::config::error::{ConfigError, Origin};
+use crate::config::path::dotted;
 use config::{Map, Source, Value, ValueKind};
 use std::path::Path;
 use toml::de::{DeTable, DeValue};
@@ -10,26 +11,45 @@ use toml::de::{DeTable, DeValue};
 #[derive(Debug, Clone)]
 pub(in crate::config) struct TomlText {
     values: Map<String, Value>,
+    /// What is in the text is not known.
+    pub unreadable: bool,
 }
 
 impl TomlText {
     /// Parses a file's text, collecting every syntax error.
     pub fn parse(path: Option<&Path>, text: &str, errors: &mut Vec<ConfigError>) -> Self {
         let (table, problems) = DeTable::parse_recoverable(text);
+        let mut unreadable = false;
         for problem in &problems {
             let position = problem.span().map(|span| position(text, span.start));
+            let twice = (problem.message() == "duplicate key")
+                .then(|| text.get(problem.span()?))
+                .flatten();
+            let message = match twice {
+                // The parser has kept the first one; the rest of the text means what it says.
+                Some(key) => format!("key `{key}` is given twice"),
+                None => {
+                    unreadable = true;
+                    format!("not valid TOML: {}", problem.message().replace('\n', ", "))
+                }
+            };
             errors.push(ConfigError::Source {
                 origin: file_origin(path, position),
-                message: format!("not valid TOML: {}", problem.message().replace('\n', ", ")),
+                message,
             });
         }
-        let values = if problems.is_empty() {
-            let mut reader = TomlReader { path, text, errors };
-            reader.table(table.get_ref())
-        } else {
+        let values = if unreadable {
             Map::new()
+        } else {
+            let mut reader = TomlReader {
+                path,
+                text,
+                at: Vec::new(),
+                errors,
+            };
+            reader.table(table.get_ref())
         };
-        Self { values }
+        Self { values, unreadable }
     }
 }
 
@@ -46,6 +66,8 @@ impl Source for TomlText {
 pub(super) struct TomlReader<'a> {
     pub path: Option<&'a Path>,
     pub text: &'a str,
+    /// The key being read.
+    pub at: Vec<String>,
     pub errors: &'a mut Vec<ConfigError>,
 }
 
@@ -56,12 +78,18 @@ impl TomlReader<'_> {
             .filter_map(|(key, value)| {
                 let position = position(self.text, key.span().start);
                 let origin = file_origin(self.path, Some(position));
-                Some((
-                    key.get_ref().to_string(),
-                    self.value(value.get_ref(), &origin)?,
-                ))
+                let key = key.get_ref().to_string();
+                let value = self.inside(key.clone(), value.get_ref(), &origin)?;
+                Some((key, value))
             })
             .collect()
+    }
+
+    fn inside(&mut self, part: String, value: &DeValue<'_>, origin: &Origin) -> Option<Value> {
+        self.at.push(part);
+        let value = self.value(value, origin);
+        self.at.pop();
+        value
     }
 
     pub fn value(&mut self, value: &DeValue<'_>, origin: &Origin) -> Option<Value> {
@@ -72,10 +100,12 @@ impl TomlReader<'_> {
             DeValue::Integer(number) => {
                 match i64::from_str_radix(number.as_str(), number.radix()) {
                     Ok(number) => ValueKind::I64(number),
+                    // A variable's or a flag's: what asks for an integer refuses this text, and shows it.
+                    Err(_) if origin.is_text() => ValueKind::String(number.to_string()),
                     Err(_) => {
                         return self.unreadable(
                             origin,
-                            number.as_str(),
+                            &number.to_string(),
                             "an integer of at most 64 bits",
                         );
                     }
@@ -87,21 +117,27 @@ impl TomlReader<'_> {
                     return self.unreadable(origin, number.as_str(), "a floating-point number");
                 }
             },
-            DeValue::Array(items) => ValueKind::Array(
-                items
+            DeValue::Array(items) => {
+                let read: Vec<Option<Value>> = items
                     .iter()
-                    .filter_map(|item| self.value(item.get_ref(), origin))
-                    .collect(),
-            ),
+                    .enumerate()
+                    .map(|(index, item)| self.inside(index.to_string(), item.get_ref(), origin))
+                    .collect();
+                // A list with a gap is another list.
+                ValueKind::Array(read.into_iter().collect::<Option<_>>()?)
+            }
             DeValue::Table(table) => ValueKind::Table(self.table(table)),
         };
         Some(Value::new(Some(&encode(origin)), kind))
     }
 
     fn unreadable(&mut self, origin: &Origin, found: &str, allowed: &str) -> Option<Value> {
-        self.errors.push(ConfigError::Source {
+        let (key, parent) = self.at.split_last()?;
+        self.errors.push(ConfigError::Invalid {
             origin: origin.clone(),
-            message: format!("found {found}, allowed: {allowed}"),
+            key: dotted(parent, key),
+            found: found.to_owned(),
+            allowed: allowed.to_owned(),
         });
         None
     }
