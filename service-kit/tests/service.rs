@@ -231,6 +231,56 @@ async fn json_bodies() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn json_bodies_in_other_wrappings_are_415() {
+    let running = service(&[]).await;
+    let http = running.http;
+    blocking(move || {
+        let ask =
+            |headers: &[(&str, &str)]| request(http, "POST", "/orders", headers, r#"{"item":"a"}"#);
+        let json = ("content-type", "application/json");
+        let right: [&[(&str, &str)]; 5] = [
+            &[json, ("content-encoding", "identity")],
+            &[json, ("content-encoding", "")],
+            &[("content-type", "application/json; charset=utf-8")],
+            &[("content-type", "application/json;charset=\"UTF-8\"; x=y")],
+            &[("content-type", "application/problem+json")],
+        ];
+        for headers in right {
+            let answer = ask(headers);
+            assert_eq!(answer.text(), "a", "{headers:?}");
+        }
+        let wrong: [(&[(&str, &str)], &str); 7] = [
+            (&[json, ("content-encoding", "gzip")], "\"gzip\""),
+            (&[json, ("content-encoding", "identity, br")], "\"br\""),
+            (
+                &[
+                    json,
+                    ("content-encoding", "identity"),
+                    ("content-encoding", "br"),
+                ],
+                "\"br\"",
+            ),
+            (&[json, json], "more than one Content-Type"),
+            (&[json, ("content-type", "text/plain")], "more than one"),
+            (
+                &[("content-type", "application/json; charset=latin1")],
+                "UTF-8",
+            ),
+            (
+                &[("content-type", "application/json; Charset=\"utf-16\"")],
+                "UTF-8",
+            ),
+        ];
+        for (headers, detail) in wrong {
+            let answer = ask(headers);
+            assert!(answer.problem(415).contains(detail), "{}", answer.text());
+        }
+    })
+    .await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bodies_beyond_the_limit_are_413_announced_or_not() {
     let running = service(&["max_body=1KiB"]).await;
     let http = running.http;

@@ -13,9 +13,9 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 /// A JSON body.
 ///
-/// Rejections: 415 without a JSON content type, 413 beyond the body limit, 400 for text that is not JSON (with line and
-/// column), 422 for JSON that is not a `T` (with `pointer`, RFC 6901, to the member at fault). Give `T`
-/// `#[serde(deny_unknown_fields)]` to refuse unknown members by name.
+/// Rejections: 415 without one JSON content type or with a content coding, 413 beyond the body limit, 400 for text that
+/// is not JSON (with line and column), 422 for JSON that is not a `T` (with `pointer`, RFC 6901, to the member at fault).
+/// Give `T` `#[serde(deny_unknown_fields)]` to refuse unknown members by name.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Json<T>(pub T);
 
@@ -27,9 +27,7 @@ where
     type Rejection = Problem;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Self::Rejection> {
-        if !is_json(request.headers()) {
-            return Err(wrong_content_type(request.headers()));
-        }
+        check(request.headers())?;
         let body = request
             .into_body()
             .collect()
@@ -51,31 +49,72 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    let essence = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .map(|essence| essence.trim().to_ascii_lowercase());
-    match essence.as_deref() {
-        Some("application/json") => true,
-        Some(other) => other.starts_with("application/") && other.ends_with("+json"),
-        None => false,
+/// What the headers say about the body, if that is not JSON as it is read here.
+fn check(headers: &HeaderMap) -> Result<(), Problem> {
+    if let Some(coding) = content_coding(headers) {
+        return Err(unsupported(format!(
+            "The request body must be sent as it is, without Content-Encoding; it was sent as {coding:?}"
+        )));
+    }
+    content_type(headers).map_err(|found| {
+        unsupported(format!(
+            "The request body must be sent with Content-Type: application/json; {found}"
+        ))
+    })
+}
+
+fn unsupported(detail: String) -> Problem {
+    Problem::of(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail(detail)
+}
+
+/// The first coding that would have to be undone.
+fn content_coding(headers: &HeaderMap) -> Option<String> {
+    headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
+        .find_map(|value| {
+            value
+                .split(',')
+                .map(str::trim)
+                .find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))
+                .map(str::to_owned)
+        })
+}
+
+/// Why the Content-Type is not the right one.
+fn content_type(headers: &HeaderMap) -> Result<(), String> {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let Some(value) = values.next() else {
+        return Err("it has no Content-Type".to_owned());
+    };
+    if values.next().is_some() {
+        return Err("it has more than one Content-Type".to_owned());
+    }
+    let Ok(value) = value.to_str() else {
+        return Err("its Content-Type is not readable".to_owned());
+    };
+    let mut parts = value.split(';');
+    let essence = parts.next().unwrap_or("").trim().to_ascii_lowercase();
+    let json = essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"));
+    if !json {
+        return Err(format!("it was sent as {value:?}"));
+    }
+    let charset = parts
+        .filter_map(|parameter| parameter.split_once('='))
+        .find(|(name, text)| name.trim().eq_ignore_ascii_case("charset") && !is_utf8(text));
+    match charset {
+        Some(_) => Err(format!("JSON is UTF-8, but it was sent as {value:?}")),
+        None => Ok(()),
     }
 }
 
-fn wrong_content_type(headers: &HeaderMap) -> Problem {
-    let found = match headers
-        .get(header::CONTENT_TYPE)
-        .map(|value| value.to_str())
-    {
-        Some(Ok(found)) => format!("it was sent as {found:?}"),
-        Some(Err(_)) => "its Content-Type is not readable".to_owned(),
-        None => "it has no Content-Type".to_owned(),
-    };
-    Problem::of(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail(format!(
-        "The request body must be sent with Content-Type: application/json; {found}"
-    ))
+fn is_utf8(charset: &str) -> bool {
+    charset
+        .trim()
+        .trim_matches('"')
+        .eq_ignore_ascii_case("utf-8")
 }
 
 fn unreadable(error: &axum::Error) -> Problem {
@@ -170,7 +209,7 @@ fn escape(key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Json, is_json, parse};
+    use super::{Json, content_type, parse};
     use crate::problem::Problem;
     use axum::extract::FromRequest;
     use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
@@ -321,7 +360,7 @@ mod tests {
             if let Some(value) = value {
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(value));
             }
-            assert_eq!(is_json(&headers), expected, "{value:?}");
+            assert_eq!(content_type(&headers).is_ok(), expected, "{value:?}");
         }
     }
 
