@@ -14,7 +14,7 @@ use crate::error::LabError;
 use crate::experiments::{self, Bench, Mode};
 use crate::output::{self, Output};
 use crate::processes::Supervisor;
-use crate::report::model::{Machine, Report, SCHEMA};
+use crate::report::model::{Machine, Report, SCHEMA, Unfinished};
 use crate::report::terminal::Look;
 use crate::report::{charts, html, terminal, units};
 use crate::signals::Interrupts;
@@ -64,7 +64,7 @@ fn start(cli: &Cli) -> Result<ExitCode, LabError> {
             _ = interrupts.next() => supervisor.kill_all().await,
         }
         match finished {
-            Ok(report) => conclude(cli, &output, &report?),
+            Ok(report) => conclude(cli, &output, &report),
             Err(interrupt) => {
                 console::complain(&format!(
                     "stopped by {}; every service has ended, no report was written",
@@ -76,7 +76,7 @@ fn start(cli: &Cli) -> Result<ExitCode, LabError> {
     })
 }
 
-async fn run(cli: &Cli, output: &Output, supervisor: &Supervisor) -> Result<Report, LabError> {
+async fn run(cli: &Cli, output: &Output, supervisor: &Supervisor) -> Report {
     let began = Instant::now();
     let started_at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let bench = Bench {
@@ -86,12 +86,19 @@ async fn run(cli: &Cli, output: &Output, supervisor: &Supervisor) -> Result<Repo
         supervisor,
         progress: !cli.no_progress,
     };
-    let mut finished = Vec::new();
+    let (mut finished, mut unfinished) = (Vec::new(), Vec::new());
     for experiment in experiments::chosen(&cli.only) {
-        finished.push((experiment.run)(&bench).await?);
+        match (experiment.run)(&bench).await {
+            Ok(done) => finished.push(done),
+            // What the others measured is worth no less for it.
+            Err(error) => unfinished.push(Unfinished {
+                name: experiment.name,
+                reason: error.to_string(),
+            }),
+        }
         supervisor.stop_all().await;
     }
-    Ok(Report {
+    Report {
         schema: SCHEMA,
         mode: bench.mode.name(),
         seed: cli.seed,
@@ -101,10 +108,20 @@ async fn run(cli: &Cli, output: &Output, supervisor: &Supervisor) -> Result<Repo
         // The services are this very executable, so there is one version of everything.
         versions: BTreeMap::from([("lab", env!("CARGO_PKG_VERSION").to_owned())]),
         experiments: finished,
-    })
+        unfinished,
+    }
 }
 
 fn conclude(cli: &Cli, output: &Output, report: &Report) -> Result<ExitCode, LabError> {
+    for broken in &report.unfinished {
+        console::complain(&format!(
+            "{} was not finished: {}",
+            broken.name, broken.reason
+        ));
+    }
+    if report.experiments.is_empty() {
+        return Ok(ExitCode::FAILURE);
+    }
     let json = serde_json::to_string_pretty(report).map_err(|error| LabError::Control {
         what: "writing report.json".to_owned(),
         reason: error.to_string(),
@@ -131,7 +148,7 @@ fn conclude(cli: &Cli, output: &Output, report: &Report) -> Result<ExitCode, Lab
             page.display()
         ));
     }
-    if report.every_claim_holds() {
+    if report.every_claim_holds() && report.unfinished.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
     for claim in report.claims().filter(|claim| !claim.holds) {

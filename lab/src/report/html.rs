@@ -16,6 +16,14 @@ pub fn page(report: &Report) -> String {
     for experiment in &report.experiments {
         section(&mut body, experiment);
     }
+    for broken in &report.unfinished {
+        let _ = writeln!(
+            body,
+            "<section><h2>{}</h2><p class=\"verdict bad\">Not finished</p><pre>{}</pre></section>",
+            escape(broken.name),
+            escape(&broken.reason)
+        );
+    }
     body += "</main>\n";
     let _ = writeln!(
         body,
@@ -50,6 +58,10 @@ fn top(html: &mut String, report: &Report) {
         ("good", format!("Every claim holds ({held} of {all})"))
     } else {
         ("bad", format!("{} of {all} claims do not hold", all - held))
+    };
+    let (class, verdict) = match report.unfinished.len() {
+        0 => (class, verdict),
+        broken => ("bad", format!("{verdict}; not finished: {broken}")),
     };
     let machine = &report.machine;
     let cpu = machine

@@ -20,6 +20,15 @@ pub struct Report {
     pub machine: Machine,
     pub versions: BTreeMap<&'static str, String>,
     pub experiments: Vec<Experiment>,
+    /// Those that could not start or broke; they have no entry above.
+    pub unfinished: Vec<Unfinished>,
+}
+
+/// An experiment without results.
+#[derive(Debug, Clone, Serialize)]
+pub struct Unfinished {
+    pub name: &'static str,
+    pub reason: String,
 }
 
 impl Report {

@@ -167,6 +167,7 @@ pub fn report() -> Report {
             cpu: Some("A <CPU>".into()),
         },
         versions: BTreeMap::from([("lab", "0.1.0".to_owned())]),
+        unfinished: vec![],
         experiments: vec![experiment()],
     }
 }

@@ -52,6 +52,9 @@ pub fn tables(report: &Report, look: Look) -> String {
         text += &observed(experiment);
         text += &format!("\nClaims\n{}", claims(&experiment.claims, look.colour));
     }
+    for broken in &report.unfinished {
+        text += &format!("\n{} was not finished: {}\n", broken.name, broken.reason);
+    }
     text
 }
 

@@ -80,6 +80,27 @@ fn a_run_reports_both_experiments_and_ends_every_service() {
     );
 }
 
+#[test]
+fn what_one_experiment_measured_survives_another_that_cannot_start() {
+    let dir = Dir::new("unfinished");
+    // Where a configuration has to be written there is a directory.
+    std::fs::create_dir_all(dir.0.join("config/gateway-product-svc.toml")).unwrap();
+    let run = lab(&["--smoke", "--json", "--out"])
+        .arg(&dir.0)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert_eq!(run.status.code(), Some(1), "{said}");
+    assert!(said.contains("gateway was not finished"), "{said}");
+    let report: Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(report["experiments"].as_array().unwrap().len(), 1);
+    assert_eq!(report["experiments"][0]["name"], "outage");
+    assert_eq!(report["unfinished"][0]["name"], "gateway");
+    assert!(report["unfinished"][0]["reason"].is_string());
+    let page = std::fs::read_to_string(dir.0.join("report.html")).unwrap();
+    assert!(page.contains("Not finished"));
+}
+
 /// Every variant, endpoint and phase has a row, and a row's figures agree with each other.
 fn check_figures(experiment: &Value) {
     let names = |key: &str| -> Vec<String> {
