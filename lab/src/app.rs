@@ -29,11 +29,12 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    if cli.list {
-        console::print(&list());
-        return ExitCode::SUCCESS;
-    }
-    match start(&cli) {
+    let done = if cli.list {
+        console::print(&list()).map(|()| ExitCode::SUCCESS)
+    } else {
+        start(&cli)
+    };
+    match done {
         Ok(code) => code,
         Err(error) => {
             console::complain(&error.to_string());
@@ -135,18 +136,18 @@ fn conclude(cli: &Cli, output: &Output, report: &Report) -> Result<ExitCode, Lab
         )?;
     }
     if cli.json {
-        console::print(&(json + "\n"));
+        console::print(&(json + "\n"))?;
     } else {
         let look = Look {
             colour: console::colour_on_stdout(),
             width: terminal::terminal_width(),
         };
-        console::print(&terminal::tables(report, look));
+        console::print(&terminal::tables(report, look))?;
         console::print(&format!(
             "\nTook {}. Open {} for the charts; report.json, the pictures and the services' logs are beside it.\n",
             units::seconds(report.wall_seconds),
             page.display()
-        ));
+        ))?;
     }
     if report.every_claim_holds() && report.unfinished.is_empty() {
         return Ok(ExitCode::SUCCESS);

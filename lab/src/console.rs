@@ -1,11 +1,16 @@
 //! The only place that writes to the terminal, and the only one that decides about colour.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+
+use crate::error::LabError;
 
 /// Results go to standard output; a closed pipe (`lab | head`) is no reason to fail.
-pub fn print(text: &str) {
+pub fn print(text: &str) -> Result<(), LabError> {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(LabError::Stdout(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Progress and remarks go to standard error.

@@ -17,6 +17,9 @@ pub enum LabError {
         source: std::io::Error,
     },
 
+    #[error("cannot write to standard output: {0}")]
+    Stdout(std::io::Error),
+
     #[error("cannot start {process}: {source}")]
     Spawn {
         process: String,

@@ -73,3 +73,17 @@ fn an_output_directory_that_cannot_be_written_is_refused_before_anything_starts(
     );
     assert!(!said.contains("started"), "{said}");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_is_lost_is_an_error_and_a_closed_pipe_is_none() {
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let lost = lab(&["--list"]).stdout(full).output().unwrap();
+    assert_eq!(lost.status.code(), Some(1));
+    let said = text(&lost.stderr);
+    assert!(said.contains("cannot write to standard output"), "{said}");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let closed = lab(&["--list"]).stdout(writer).output().unwrap();
+    assert_eq!(closed.status.code(), Some(0), "{}", text(&closed.stderr));
+}
