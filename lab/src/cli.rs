@@ -67,7 +67,7 @@ Files written to DIR:
   report.json  the same for programs
   NAME.svg     the picture of an experiment
   logs/        what each service wrote
-  config/      what each service was started with
+  config/      what each service was started with: the shipped file, and what was set beside it
 
 Exit status:
   0    every claim held

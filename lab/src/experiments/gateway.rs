@@ -10,7 +10,7 @@ use http::Method;
 use serde::Deserialize;
 
 use crate::error::LabError;
-use crate::experiments::results::Results;
+use crate::experiments::results::{Results, degraded_of};
 use crate::experiments::system::{Hands, Service, described, shipped, url};
 use crate::experiments::{Bench, Mode, claims};
 use crate::load::{
@@ -19,7 +19,7 @@ use crate::load::{
 };
 use crate::processes::Running;
 use crate::report::model::{self, Beside, Breaker, Comparison, Headline, Setting};
-use crate::report::published::{Published, gateway as published};
+use crate::report::published::{NOTHING, Published, gateway as published};
 use crate::report::units;
 
 pub const NAME: &str = "gateway";
@@ -404,16 +404,12 @@ fn beside(results: &Results) -> Vec<Comparison> {
     };
     vec![
         row("mean response", published::MEAN, mean),
-        row(
-            "median response",
-            Published {
-                unprotected: None,
-                protected: None,
-            },
-            median,
-        ),
+        row("median response", NOTHING, median),
         row("throughput", published::THROUGHPUT, throughput),
         row("product delivered", published::PRODUCT_DELIVERED, delivered),
+        row("marked as degraded", NOTHING, |results, variant| {
+            degraded_of(&results.overall(variant, FAILURE))
+        }),
     ]
 }
 

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::error::LabError;
 use crate::experiments::ledger::{Audit, Ledger};
-use crate::experiments::results::{Results, observed_states};
+use crate::experiments::results::{Results, degraded_of, observed_states};
 use crate::experiments::system::{Hands, Service, described, shipped, url};
 use crate::experiments::{Bench, Mode, claims};
 use crate::load::{
@@ -23,7 +23,7 @@ use crate::load::{
 };
 use crate::processes::Running;
 use crate::report::model::{self, Beside, Breaker, Comparison, Headline, Setting};
-use crate::report::published::{Published, outage as published};
+use crate::report::published::{NOTHING, Published, outage as published};
 use crate::report::units;
 
 pub const NAME: &str = "outage";
@@ -469,6 +469,7 @@ fn beside(results: &Results) -> Vec<Comparison> {
         let figures = results.of(variant, endpoint, FAILURE);
         failed_of(&figures)
     };
+    let degraded = |variant| degraded_of(&results.overall(variant, FAILURE));
     let median = |variant| {
         results
             .overall(variant, FAILURE)
@@ -495,6 +496,7 @@ fn beside(results: &Results) -> Vec<Comparison> {
         row("views failed", published::VIEWS_FAILED, &|variant| {
             failed(variant, VIEW)
         }),
+        row("marked as degraded", NOTHING, &degraded),
         row("median response", published::MEDIAN, &median),
         row("throughput", published::THROUGHPUT, &throughput),
     ]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::load::{Endpoint, Figures, Measured, Observation, Phase, Variant};
-use crate::report::model;
+use crate::report::{model, units};
 
 /// What was measured, and the names of what was measured.
 pub struct Results {
@@ -139,6 +139,19 @@ pub fn observed_states(observations: &[Observation], variant: usize) -> Vec<mode
         }
     }
     states
+}
+
+/// The share of answers that said of themselves that they are degraded: `99.6 % (234/235)`.
+pub fn degraded_of(figures: &Figures) -> String {
+    let answered = figures.requests - figures.failures;
+    if answered == 0 {
+        return "nothing answered".to_owned();
+    }
+    format!(
+        "{} ({}/{answered})",
+        units::share(figures.degraded as f64 / answered as f64),
+        figures.degraded
+    )
 }
 
 #[cfg(test)]

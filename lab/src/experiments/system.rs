@@ -72,6 +72,18 @@ impl Service {
         Ok(text)
     }
 
+    /// The same, under a note of what the command line changes in it.
+    fn written_config(&self) -> Result<String, String> {
+        let text = self.config_text()?;
+        let mut note =
+            "# As shipped. The lab started the service with this file and, on its command line,\n"
+                .to_owned();
+        for (key, value) in &self.set {
+            note.push_str(&format!("#   --set {key}={value}\n"));
+        }
+        Ok(format!("{note}\n{text}"))
+    }
+
     /// Starts it as a process of its own: this executable once more.
     pub async fn start(self, bench: &Bench<'_>, experiment: &str) -> Result<Running, LabError> {
         let name = format!("{experiment}-{}", self.name);
@@ -82,7 +94,7 @@ impl Service {
         let program = std::env::current_exe().map_err(|error| control(error.to_string()))?;
         let config = bench
             .output
-            .write_config(&name, self.config_text().map_err(control)?)?;
+            .write_config(&name, &self.written_config().map_err(control)?)?;
         let mut args: Vec<OsString> = vec![
             "serve".into(),
             self.program.into(),

@@ -6,6 +6,12 @@ pub struct Published {
     pub protected: Option<&'static str>,
 }
 
+/// What the write-ups say nothing about.
+pub const NOTHING: Published = Published {
+    unprotected: None,
+    protected: None,
+};
+
 const fn both(unprotected: &'static str, protected: &'static str) -> Published {
     Published {
         unprotected: Some(unprotected),
