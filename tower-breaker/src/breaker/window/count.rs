@@ -92,7 +92,7 @@ impl CountWindow {
         }
     }
 
-    fn correct(&self, generation: u32, difference: i32) {
+    pub(in crate::breaker) fn correct(&self, generation: u32, difference: i32) {
         if difference == 0 {
             return;
         }
