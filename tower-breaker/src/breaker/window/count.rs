@@ -92,7 +92,7 @@ impl CountWindow {
         }
     }
 
-    pub(in crate::breaker) fn correct(&self, generation: u32, difference: i32) {
+    fn correct(&self, generation: u32, difference: i32) {
         if difference == 0 {
             return;
         }
@@ -128,31 +128,16 @@ impl CountWindow {
         }
     }
 
-    /// The tally with its failures counted slot by slot, for a decision as grave as a trip.
-    ///
-    /// While a recorder is suspended between the head and its slot and the others lap it, the running total is off by that
-    /// one outcome. The slots are not, and where they are behind, the total is right: a trip needs both.
-    pub(in crate::breaker) fn recount(&self, generation: u32, tally: Tally) -> Tally {
-        let failures = self.failures_in_slots(generation).max(0) as u32;
-        Tally {
-            failures: failures.min(tally.calls),
-            ..tally
-        }
-    }
-
-    fn failures_in_slots(&self, generation: u32) -> i32 {
-        self.slots
-            .iter()
-            .map(|slot| Slot(slot.load(Ordering::Acquire)).failures_in(generation))
-            .sum()
-    }
-
     /// The total, and what it must be when nobody is recording: the failures in the slots.
     #[cfg(test)]
     pub(in crate::breaker) fn audit(&self, generation: u32) -> (i32, i32) {
+        let in_slots = self
+            .slots
+            .iter()
+            .map(|slot| Slot(slot.load(Ordering::Acquire)).failures_in(generation));
         (
             Head::unpack(self.head.load(Ordering::Acquire)).failures,
-            self.failures_in_slots(generation),
+            in_slots.sum(),
         )
     }
 }
