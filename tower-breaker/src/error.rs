@@ -1,6 +1,6 @@
 //! The error types that every guard shares.
 
-use std::{error::Error as StdError, fmt};
+use std::{borrow::Cow, error::Error as StdError, fmt};
 
 use crate::Refused;
 
@@ -73,27 +73,28 @@ impl<E: StdError + 'static> StdError for Error<E> {
 /// One thing that is wrong with a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    option: &'static str,
+    option: Cow<'static, str>,
     value: String,
     allowed: String,
 }
 
 impl Problem {
     pub(crate) fn new(
-        option: &'static str,
+        option: impl Into<Cow<'static, str>>,
         value: impl fmt::Debug,
         allowed: impl fmt::Display,
     ) -> Self {
         Self {
-            option,
+            option: option.into(),
             value: format!("{value:?}"),
             allowed: allowed.to_string(),
         }
     }
 
-    /// The name of the option, as the builder spells it.
-    pub fn option(&self) -> &'static str {
-        self.option
+    /// The name of the option, as the builder spells it: `open_for`, `failure_rate.threshold`. If an option was given several
+    /// times, with its place among them, from 0: `failure_rate[1].threshold`.
+    pub fn option(&self) -> &str {
+        &self.option
     }
 
     /// The value that was given.

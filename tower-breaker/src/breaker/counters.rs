@@ -11,12 +11,15 @@ pub(super) enum Count {
     Ignored,
     Abandoned,
     Refused,
+    WouldRefuse,
+    Slow,
     Stale,
     TrialSucceeded,
     TrialFailed,
+    LeaseExpired,
 }
 
-const COUNTS: usize = Count::TrialFailed as usize + 1;
+const COUNTS: usize = Count::LeaseExpired as usize + 1;
 
 pub(super) struct Counters(Striped<COUNTS>);
 
@@ -32,5 +35,18 @@ impl Counters {
 
     pub(super) fn get(&self, count: Count) -> u64 {
         self.0.sum(count as usize)
+    }
+
+    /// Whether every call that was admitted has ended. If so, this happens after whatever they did.
+    pub(super) fn all_ended(&self) -> bool {
+        let ended = [
+            Count::Succeeded,
+            Count::Failed,
+            Count::Ignored,
+            Count::Abandoned,
+        ]
+        .into_iter()
+        .fold(0_u64, |sum, count| sum.wrapping_add(self.get(count)));
+        self.get(Count::Admitted) == ended
     }
 }

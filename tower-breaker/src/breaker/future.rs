@@ -8,11 +8,7 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::{permit::Admission, shared::Outcome};
-use crate::{
-    Refused,
-    classify::{ClassifyCall, Verdict},
-    mode::ErrorMode,
-};
+use crate::{Refused, classify::ClassifyCall, mode::ErrorMode};
 
 pin_project! {
     /// The future of a [`CircuitBreakerService`](super::CircuitBreakerService).
@@ -65,6 +61,7 @@ where
 {
     type Output = Result<Res, M::Error>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         match this.state.project() {
@@ -75,11 +72,13 @@ where
             } => {
                 let result = ready!(admission.watch(|| inner.poll(cx)));
                 if let Some(judge) = judge.take() {
-                    admission.settle(match judge.verdict(result.as_ref()) {
-                        Verdict::Success => Outcome::Success,
-                        Verdict::Failure => Outcome::Failure,
-                        Verdict::Ignore => Outcome::Ignore,
-                    });
+                    let hint = if admission.wants_retry_after() {
+                        judge.retry_after(result.as_ref())
+                    } else {
+                        None
+                    };
+                    let outcome = Outcome::from(judge.verdict(result.as_ref()));
+                    admission.settle_hinted(outcome, hint);
                 }
                 Poll::Ready(result.map_err(|err| this.mode.inner(err)))
             }

@@ -1,16 +1,31 @@
 //! The handle.
 
-use std::{fmt, sync::Arc};
+use std::{
+    collections::hash_map::RandomState,
+    fmt,
+    hash::{BuildHasher, Hasher},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::Notify;
 
 use super::{
-    builder::CircuitBreakerBuilder,
-    machine::Manual,
+    builder::{CircuitBreakerBuilder, Parts},
+    counters::Counters,
+    events::Events,
+    journal::Journal,
+    machine::{Machine, Manual},
     permit::{Admission, Permit},
+    policy::{Abandoned, nanos},
     shared::Shared,
     snapshot::Snapshot,
     transition::{State, Transition},
 };
-use crate::Refused;
+use crate::{Refused, ownership::Owner};
 
 /// A named circuit breaker. Clones share the one circuit.
 ///
@@ -35,7 +50,7 @@ use crate::Refused;
 /// In front of a tower service, see [`CircuitBreakerLayer`](super::CircuitBreakerLayer).
 #[derive(Clone)]
 pub struct CircuitBreaker {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Owner<Shared>,
 }
 
 impl CircuitBreaker {
@@ -44,12 +59,36 @@ impl CircuitBreaker {
         CircuitBreakerBuilder::new(name.into())
     }
 
+    pub(super) fn assemble(parts: Parts) -> Self {
+        let times_calls = parts.policy.slow_call.is_some()
+            || matches!(parts.on_abandoned, Abandoned::FailureAfter(_));
+        // The standard library's only source of chance: two circuits must not wait in step.
+        let seed = RandomState::new().build_hasher().finish();
+        let origin = parts.clock.now();
+        Self {
+            shared: Owner::new(Shared {
+                machine: Machine::new(parts.policy, seed),
+                counters: Counters::new(),
+                on_abandoned: parts.on_abandoned,
+                recovery: parts.recovery,
+                times_calls,
+                dry_run: AtomicBool::new(parts.dry_run),
+                name: parts.name,
+                journal: Journal::new(parts.listeners, origin),
+                clock: parts.clock,
+                origin,
+                changed: Notify::new(),
+            }),
+        }
+    }
+
     /// The name.
     pub fn name(&self) -> &str {
         &self.shared.name
     }
 
-    /// The state. An open circuit whose wait is over stays open until a call, or a background check, comes.
+    /// The state. An open circuit whose wait is over stays open until a call, a background check, or the timer of
+    /// [`Recovery::Timed`](super::Recovery::Timed) comes.
     pub fn state(&self) -> State {
         self.shared.machine.state()
     }
@@ -77,21 +116,68 @@ impl CircuitBreaker {
         self.shared.journal.recent()
     }
 
-    /// Opens the circuit and holds it open, until [`force_closed`](Self::force_closed) or [`reset`](Self::reset).
+    /// Every transition from now on, as a stream.
+    pub fn events(&self) -> Events {
+        Events::new(self.shared.journal.subscribe())
+    }
+
+    /// Tells what a check of the backend's health has found just now, whoever made it. It decides nothing; the time for which the
+    /// circuit stays open although the backend is well is [`Snapshot::open_while_healthy`]. The checks of
+    /// [`probe_forever`](Self::probe_forever) do it by themselves.
+    pub fn report_health(&self, is_healthy: bool) {
+        let now = self.shared.instant(self.shared.now());
+        self.shared.journal.report_health(now, is_healthy);
+    }
+
+    /// Opens the circuit and holds it open, until one of the other methods says otherwise.
     pub fn force_open(&self) {
         self.shared.manual(Manual::ForceOpen);
     }
 
-    /// Closes the circuit and holds it closed whatever the results, until [`force_open`](Self::force_open) or
-    /// [`reset`](Self::reset).
+    /// Opens the circuit for this long. Then a trial decides, as after any open wait.
+    pub fn force_open_for(&self, wait: Duration) {
+        self.shared.manual(Manual::ForceOpenFor(nanos(wait)));
+    }
+
+    /// Closes the circuit and holds it closed whatever the results, until one of the other methods says otherwise.
     pub fn force_closed(&self) {
         self.shared.manual(Manual::ForceClosed);
+    }
+
+    /// As [`force_closed`](Self::force_closed), for this long. Then its rules apply again, from the next call on.
+    pub fn force_closed_for(&self, time: Duration) {
+        self.shared.manual(Manual::ForceClosedFor(nanos(time)));
+    }
+
+    /// Switches the circuit off: everything passes, as if it were not there, until one of the other methods says otherwise.
+    /// Only the totals go on. Unlike [`force_closed`](Self::force_closed) it says that this is meant to last, and dashboards
+    /// show it ([`Control::Disabled`](super::Control::Disabled)).
+    pub fn disable(&self) {
+        self.shared.manual(Manual::Disable);
     }
 
     /// Closes the circuit, lets it work by its rules again, and begins them afresh: failures so far, in whatever state, are
     /// forgotten. Totals are kept.
     pub fn reset(&self) {
         self.shared.manual(Manual::Reset);
+    }
+
+    /// Ends the wait of an open circuit, also of one held open: the next call, or check, is a trial. Gives `false`, and
+    /// changes nothing, if the circuit is not open.
+    pub fn half_open(&self) -> bool {
+        self.shared.manual(Manual::HalfOpen)
+    }
+
+    /// Begins or ends a dry run, in which the circuit does everything but refuse: what it would have refused is admitted, decides
+    /// nothing, and is counted ([`Snapshot::would_refuse`]).
+    pub fn set_dry_run(&self, dry_run: bool) {
+        self.shared.dry_run.store(dry_run, Ordering::Relaxed);
+        self.shared.changed.notify_waiters();
+    }
+
+    /// Whether it is a dry run.
+    pub fn is_dry_run(&self) -> bool {
+        self.shared.dry_run.load(Ordering::Relaxed)
     }
 }
 

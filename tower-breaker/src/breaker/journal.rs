@@ -9,9 +9,11 @@ use std::{
     collections::VecDeque,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{snapshot::TimeInState, transition::Transition, word::GENERATION_MASK};
 use crate::breaker::State;
@@ -30,12 +32,18 @@ struct Books {
     total: u64,
     // Arrived before a transition that comes before them.
     early: Vec<Transition>,
-    undelivered: VecDeque<Transition>,
+    // With those who had subscribed by then.
+    undelivered: VecDeque<(Transition, Arc<Vec<UnboundedSender<Transition>>>)>,
     delivering: bool,
     recent: VecDeque<Transition>,
     state: State,
     since: Instant,
     spent: TimeInState,
+    // Shared with whoever is delivering, who must not hold the lock.
+    subscribers: Arc<Vec<UnboundedSender<Transition>>>,
+    // Since when the backend of the open circuit is known to be well.
+    healthy_since: Option<Instant>,
+    open_while_healthy: Duration,
 }
 
 impl Journal {
@@ -49,6 +57,9 @@ impl Journal {
             state: State::Closed,
             since: start,
             spent: TimeInState::default(),
+            subscribers: Arc::default(),
+            healthy_since: None,
+            open_while_healthy: Duration::ZERO,
         };
         Self {
             listeners,
@@ -60,25 +71,53 @@ impl Journal {
         let mut books = self.books();
         books.early.push(transition);
         while let Some(next) = books.take_next() {
-            books.enter(next, !self.listeners.is_empty());
+            let deliver = !self.listeners.is_empty() || !books.subscribers.is_empty();
+            books.enter(next, deliver);
         }
         if books.delivering {
             return;
         }
         books.delivering = true;
-        while let Some(transition) = books.undelivered.pop_front() {
+        while let Some((transition, subscribers)) = books.undelivered.pop_front() {
             drop(books);
             for listener in &self.listeners {
-                // A listener's panic is its own: it must not decide what becomes of the call that made the transition, nor
-                // keep the event from the others. The panic hook has reported it.
-                if let Err(payload) = catch_unwind(AssertUnwindSafe(|| listener(&transition))) {
-                    // Dropping it could panic in its turn.
-                    mem::forget(payload);
-                }
+                shielded(|| listener(&transition));
             }
+            let mut is_anyone_gone = false;
+            for subscriber in &*subscribers {
+                // Runs a waker.
+                shielded(|| is_anyone_gone |= subscriber.send(transition.clone()).is_err());
+            }
+            drop(subscribers);
             books = self.books();
+            if is_anyone_gone {
+                Arc::make_mut(&mut books.subscribers).retain(|subscriber| !subscriber.is_closed());
+            }
         }
         books.delivering = false;
+    }
+
+    /// All transitions from now on.
+    pub(super) fn subscribe(&self) -> UnboundedReceiver<Transition> {
+        let (sender, receiver) = unbounded_channel();
+        let mut books = self.books();
+        let subscribers = Arc::make_mut(&mut books.subscribers);
+        subscribers.retain(|subscriber| !subscriber.is_closed());
+        subscribers.push(sender);
+        receiver
+    }
+
+    /// What a check found out about the backend just now.
+    pub(super) fn report_health(&self, now: Instant, is_healthy: bool) {
+        let mut books = self.books();
+        books.add_healthy(now);
+        books.healthy_since = is_healthy.then_some(now);
+    }
+
+    /// For how long the circuit was open although the backend was known to be well.
+    pub(super) fn open_while_healthy(&self, now: Instant) -> Duration {
+        let books = self.books();
+        books.open_while_healthy + books.healthy_for(now)
     }
 
     pub(super) fn total(&self) -> u64 {
@@ -103,6 +142,15 @@ impl Journal {
     }
 }
 
+// A panic of the user's code is its own: it must not decide what becomes of the call that made the transition, nor keep the
+// event from the others. The panic hook has reported it.
+fn shielded(run: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {
+        // Dropping it could panic in its turn.
+        mem::forget(payload);
+    }
+}
+
 impl Books {
     fn take_next(&mut self) -> Option<Transition> {
         let next = (self.total + 1) & u64::from(GENERATION_MASK);
@@ -119,6 +167,11 @@ impl Books {
         transition.at = transition.at.max(self.since);
         let spent = transition.at.saturating_duration_since(self.since);
         *self.spent.of(self.state) += spent;
+        self.add_healthy(transition.at);
+        if transition.to == State::Open {
+            // What was found out before it opened says nothing.
+            self.healthy_since = None;
+        }
         self.state = transition.to;
         self.since = transition.at;
         if self.recent.len() == REMEMBERED {
@@ -126,7 +179,22 @@ impl Books {
         }
         self.recent.push_back(transition.clone());
         if deliver {
-            self.undelivered.push_back(transition);
+            let subscribers = self.subscribers.clone();
+            self.undelivered.push_back((transition, subscribers));
+        }
+    }
+
+    fn add_healthy(&mut self, now: Instant) {
+        self.open_while_healthy += self.healthy_for(now);
+        self.healthy_since = self.healthy_since.map(|since| since.max(now));
+    }
+
+    fn healthy_for(&self, now: Instant) -> Duration {
+        match self.healthy_since {
+            Some(since) if self.state == State::Open => {
+                now.saturating_duration_since(since.max(self.since))
+            }
+            _ => Duration::ZERO,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use tower_layer::Layer;
 
-use super::{CircuitBreaker, CircuitBreakerService};
+use super::{CircuitBreaker, CircuitBreakerService, gate::Gate};
 use crate::{
     classify::AnyError,
     mode::{Boxed, Typed},
@@ -17,6 +17,7 @@ pub struct CircuitBreakerLayer<C = AnyError, M = Boxed> {
     breaker: CircuitBreaker,
     classify: C,
     mode: M,
+    back_pressure: bool,
 }
 
 impl CircuitBreakerLayer {
@@ -26,6 +27,7 @@ impl CircuitBreakerLayer {
             breaker,
             classify: AnyError,
             mode: Boxed,
+            back_pressure: false,
         }
     }
 }
@@ -37,6 +39,19 @@ impl<C, M> CircuitBreakerLayer<C, M> {
             breaker: self.breaker,
             classify,
             mode: self.mode,
+            back_pressure: self.back_pressure,
+        }
+    }
+
+    /// Makes a service whose circuit refuses not ready, instead of ready to refuse: `poll_ready` is pending, and wakes when the
+    /// open wait is over, when a trial's slot comes free, or when the circuit changes by hand.
+    ///
+    /// For services under a balancer, which then avoids the endpoint, and for callers who would rather wait than be refused.
+    /// Waiting allocates once, and needs tokio's timer. Not for the outermost layer of a server: its callers would queue up.
+    pub fn back_pressure(self) -> Self {
+        Self {
+            back_pressure: true,
+            ..self
         }
     }
 
@@ -58,6 +73,7 @@ impl<C, M> CircuitBreakerLayer<C, M> {
             breaker: self.breaker,
             classify: self.classify,
             mode,
+            back_pressure: self.back_pressure,
         }
     }
 }
@@ -68,7 +84,7 @@ impl<S, C: Clone, M: Clone> Layer<S> for CircuitBreakerLayer<C, M> {
     fn layer(&self, inner: S) -> Self::Service {
         CircuitBreakerService::new(
             inner,
-            self.breaker.clone(),
+            Gate::new(self.breaker.clone(), self.back_pressure),
             self.classify.clone(),
             self.mode.clone(),
         )

@@ -2,23 +2,43 @@
 //!
 //! Every decision is one compare-and-swap of the state word ([`Word`]). Whoever wins the one that changes the state gets
 //! the [`Change`] to announce, so each transition is announced by exactly one caller.
+//!
+//! The clock and the function for the open wait are the user's and may panic. They are asked before the swap that their answer
+//! is for, so that nothing is left half done. How a closed episode begins is in `fresh`, what is done by hand in `manual`.
+
+mod fresh;
+mod manual;
+mod trial;
 
 use super::{
     deadline::Deadline,
-    policy::Policy,
+    gauge::Gauge,
+    leases::{Lease, Leases},
+    policy::{Policy, RateRule},
+    ramp::Ramping,
     transition::{Cause, State},
-    window::{CountWindow, Tally},
-    word::{MAX_CONSECUTIVE, Phase, Word},
+    wait::Waits,
+    window::Mark,
+    word::{Duty, MAX_CONSECUTIVE, Phase, Word},
 };
 use crate::{
     Reason,
     sync::{AtomicU64, Ordering},
 };
 
+pub(super) use self::manual::Manual;
+
 pub(super) struct Machine {
     word: AtomicU64,
+    // When the open wait ends, or the hold of a circuit forced closed for a time.
     deadline: Deadline,
-    window: Option<CountWindow>,
+    // When the last closed episode began. Never goes back.
+    closed_at: AtomicU64,
+    gauges: Box<[Gauge]>,
+    reads_the_clock: bool,
+    leases: Option<Leases>,
+    ramping: Option<Ramping>,
+    waits: Waits,
     policy: Policy,
 }
 
@@ -26,7 +46,21 @@ pub(super) struct Machine {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ticket {
     pub(super) generation: u32,
-    pub(super) trial: bool,
+    pub(super) standing: Standing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Call,
+    Trial(Option<Lease>),
+    /// Admitted although it would have been refused: a dry run. Decides nothing.
+    Shadow,
+}
+
+impl Ticket {
+    pub(super) fn is_trial(&self) -> bool {
+        matches!(self.standing, Standing::Trial(_))
+    }
 }
 
 /// A refusal. `wait` is what is left of the open wait in nanoseconds, when that is known.
@@ -41,6 +75,11 @@ impl Denied {
     pub(super) const WAIT_OVER: Self = Self {
         reason: Reason::CircuitOpen,
         wait: Some(0),
+    };
+
+    const HALF_OPEN_FULL: Self = Self {
+        reason: Reason::HalfOpenFull,
+        wait: None,
     };
 }
 
@@ -64,10 +103,19 @@ pub(super) enum Effect {
     Nothing,
 }
 
+/// A finished call.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Report {
+    pub(super) effect: Effect,
+    pub(super) slow: bool,
+    /// How long the server asks to be left alone, in nanoseconds.
+    pub(super) hint: Option<u64>,
+}
+
 /// What became of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Settled {
-    /// The call was admitted in an earlier episode: the result decided nothing.
+    /// The call was admitted in an earlier episode, or its lease was over: the result decided nothing.
     pub(super) stale: bool,
     pub(super) change: Option<Change>,
 }
@@ -86,39 +134,37 @@ impl Settled {
     }
 }
 
-/// What is done by hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Manual {
-    ForceOpen,
-    ForceClosed,
-    Reset,
-}
-
 /// What the word holds, for snapshots.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct View {
     pub(super) generation: u32,
     pub(super) phase: Phase,
-    /// When the open wait ends, if the circuit is open and not held.
-    pub(super) open_until: Option<u64>,
-    pub(super) window: Option<Tally>,
+    /// When the open wait, or the hold of a circuit forced closed for a time, is over.
+    pub(super) until: Option<u64>,
+    /// What each rate rule sees, in the order of the policy.
+    pub(super) readings: Vec<(RateRule, u32, u32)>,
 }
 
 impl Machine {
-    pub(super) fn new(policy: Policy) -> Self {
+    pub(super) fn new(policy: Policy, seed: u64) -> Self {
+        let first = Phase::Closed {
+            failures: 0,
+            next: 0,
+            fresh: false,
+            duty: Duty::Rules,
+        };
+        let gauges = Gauge::all(&policy);
         Self {
-            word: AtomicU64::new(
-                Word::new(
-                    0,
-                    Phase::Closed {
-                        held: false,
-                        failures: 0,
-                    },
-                )
-                .0,
-            ),
+            word: AtomicU64::new(Word::new(0, first).0),
             deadline: Deadline::new(),
-            window: policy.failure_rate.map(|rate| CountWindow::new(rate.calls)),
+            closed_at: AtomicU64::new(0),
+            reads_the_clock: gauges.iter().any(Gauge::reads_the_clock),
+            gauges,
+            leases: policy
+                .lease
+                .map(|lease| Leases::new(policy.half_open_trials, lease.time)),
+            ramping: policy.ramp.map(Ramping::new),
+            waits: Waits::new(seed),
             policy,
         }
     }
@@ -131,21 +177,17 @@ impl Machine {
     #[inline]
     pub(super) fn admit_closed(&self) -> Option<Ticket> {
         let word = self.load();
-        word.is_closed().then(|| Ticket {
+        word.is_plainly_closed().then(|| Ticket {
             generation: word.generation(),
-            trial: false,
+            standing: Standing::Call,
         })
     }
 
     /// Whether a success changes nothing: the whole of [`settle`](Self::settle) on the fast path.
     #[inline]
     pub(super) fn success_is_no_news(&self, ticket: Ticket) -> bool {
-        let untroubled = Phase::Closed {
-            held: false,
-            failures: 0,
-        };
-        // A trial's ticket is of another generation than any closed episode.
-        self.window.is_none() && self.load() == Word::new(ticket.generation, untroubled)
+        // A trial's ticket is of another generation than any closed episode, and so is a shadow's.
+        self.gauges.is_empty() && self.load().is_untroubled(ticket.generation)
     }
 
     /// Admits a call, as a trial if the state asks for one and the caller `may_try`.
@@ -156,17 +198,47 @@ impl Machine {
     ) -> Result<(Ticket, Option<Change>), Denied> {
         let mut word = self.load();
         loop {
-            let (next, change) = match word.phase() {
-                Phase::Closed { .. } => {
-                    return Ok((
-                        Ticket {
-                            generation: word.generation(),
-                            trial: false,
-                        },
-                        None,
-                    ));
+            let call = Ticket {
+                generation: word.generation(),
+                standing: Standing::Call,
+            };
+            let (next, at, cause) = match word.phase() {
+                Phase::Closed {
+                    duty: Duty::Ramp, ..
+                } => {
+                    if self.admit_ramping(word, now())? {
+                        return Ok((call, None));
+                    }
+                    word = self.load();
+                    continue;
                 }
-                Phase::Open { held, published } => {
+                Phase::Closed {
+                    duty: Duty::HoldUntil { published: true },
+                    ..
+                } => {
+                    let at = now();
+                    if at < self.deadline.get() {
+                        return Ok((call, None));
+                    }
+                    let next = word.next(self.closed(0, Duty::Rules));
+                    match self.begin_closed(word, next, at, Cause::HoldElapsed) {
+                        Ok(change) => {
+                            let call = Ticket {
+                                generation: next.generation(),
+                                ..call
+                            };
+                            return Ok((call, Some(change)));
+                        }
+                        Err(actual) => word = actual,
+                    }
+                    continue;
+                }
+                Phase::Closed { .. } => return Ok((call, None)),
+                Phase::Open {
+                    held,
+                    published,
+                    attempt,
+                } => {
                     let at = self.expired(held, published, &now)?;
                     if !may_try {
                         return Err(Denied::WAIT_OVER);
@@ -174,64 +246,77 @@ impl Machine {
                     let next = word.next(Phase::HalfOpen {
                         in_flight: 1,
                         successes: 0,
+                        failures: 0,
+                        attempt,
                     });
-                    (next, Some(change(word, next, at, Cause::WaitElapsed)))
+                    (next, Some(at), Some(Cause::WaitElapsed))
                 }
                 Phase::HalfOpen {
                     in_flight,
                     successes,
+                    failures,
+                    attempt,
                 } => {
-                    if !may_try || in_flight >= self.policy.half_open_trials {
-                        return Err(Denied {
-                            reason: Reason::HalfOpenFull,
-                            wait: None,
-                        });
+                    if !may_try || !self.has_room(in_flight, successes + failures) {
+                        return Err(Denied::HALF_OPEN_FULL);
                     }
-                    (
-                        word.with(Phase::HalfOpen {
-                            in_flight: in_flight + 1,
-                            successes,
-                        }),
-                        None,
-                    )
+                    let next = word.with(Phase::HalfOpen {
+                        in_flight: in_flight + 1,
+                        successes,
+                        failures,
+                        attempt,
+                    });
+                    (next, self.leases.is_some().then(&now), None)
                 }
             };
             match self.swap(word, next) {
                 Ok(()) => {
-                    return Ok((
-                        Ticket {
-                            generation: next.generation(),
-                            trial: true,
-                        },
-                        change,
-                    ));
+                    let generation = next.generation();
+                    let lease = self
+                        .leases
+                        .as_ref()
+                        .zip(at)
+                        .and_then(|(leases, at)| leases.take(generation, at));
+                    let ticket = Ticket {
+                        generation,
+                        standing: Standing::Trial(lease),
+                    };
+                    let change = at
+                        .zip(cause)
+                        .map(|(at, cause)| change(word, next, at, cause));
+                    return Ok((ticket, change));
                 }
                 Err(actual) => word = actual,
             }
         }
     }
 
-    /// What [`admit`](Self::admit) would refuse with at this moment. Changes nothing.
+    /// What [`admit`](Self::admit) would refuse with at this moment, but for the ramp, which is a matter of the single call.
+    /// Changes nothing.
     pub(super) fn denied(&self, may_try: bool, now: impl Fn() -> u64) -> Option<Denied> {
         match self.load().phase() {
             Phase::Closed { .. } => None,
-            Phase::Open { held, published } => match self.expired(held, published, now) {
+            Phase::Open {
+                held, published, ..
+            } => match self.expired(held, published, now) {
                 Ok(_) if may_try => None,
                 Ok(_) => Some(Denied::WAIT_OVER),
                 Err(denied) => Some(denied),
             },
-            Phase::HalfOpen { in_flight, .. } => {
-                (!may_try || in_flight >= self.policy.half_open_trials).then_some(Denied {
-                    reason: Reason::HalfOpenFull,
-                    wait: None,
-                })
-            }
+            Phase::HalfOpen {
+                in_flight,
+                successes,
+                failures,
+                ..
+            } => (!may_try || !self.has_room(in_flight, successes + failures))
+                .then_some(Denied::HALF_OPEN_FULL),
         }
     }
 
+    /// Closed, with nothing to ask but the rules.
     #[inline]
-    pub(super) fn is_closed(&self) -> bool {
-        self.load().is_closed()
+    pub(super) fn is_plainly_closed(&self) -> bool {
+        self.load().is_plainly_closed()
     }
 
     // The time, if the open wait is over by now.
@@ -239,228 +324,283 @@ impl Machine {
     // The deadline read here may already belong to a later episode. Then the word has changed too, so that the swap that
     // would act on it fails; a refusal that quotes it is off by no more than it is late.
     fn expired(&self, held: bool, published: bool, now: impl Fn() -> u64) -> Result<u64, Denied> {
-        let wait = if held {
-            None
-        } else if !published {
-            Some(self.policy.open_for)
-        } else {
+        if held {
+            return Err(Denied {
+                reason: Reason::ForcedOpen,
+                wait: None,
+            });
+        }
+        let mut wait = None;
+        if published {
             let (now, until) = (now(), self.deadline.get());
             if now >= until {
                 return Ok(now);
             }
-            Some(until - now)
-        };
+            wait = Some(until - now);
+        }
         Err(Denied {
             reason: Reason::CircuitOpen,
             wait,
         })
     }
 
-    /// Takes the result of an admitted call.
-    pub(super) fn settle(&self, ticket: Ticket, effect: Effect, now: impl Fn() -> u64) -> Settled {
-        if ticket.trial {
-            self.settle_trial(ticket, effect, now)
-        } else {
-            self.settle_call(ticket, effect, now)
-        }
-    }
-
-    fn settle_call(&self, ticket: Ticket, effect: Effect, now: impl Fn() -> u64) -> Settled {
+    /// Ends an open wait that is over, without a call. For recovery by a timer.
+    pub(super) fn elapse(&self, now: impl Fn() -> u64) -> Option<Change> {
         let mut word = self.load();
         loop {
-            let Phase::Closed { held, failures } = word.phase() else {
-                return Settled::STALE;
-            };
-            if word.generation() != ticket.generation {
-                return Settled::STALE;
-            }
-            let next = match effect {
-                _ if held => return Settled::current(None),
-                Effect::Nothing => return Settled::current(None),
-                Effect::Success if failures == 0 => break,
-                Effect::Success => word.with(Phase::Closed { held, failures: 0 }),
-                Effect::Failure => {
-                    let failures = (failures + 1).min(MAX_CONSECUTIVE);
-                    if self
-                        .policy
-                        .consecutive_failures
-                        .is_some_and(|limit| failures >= limit)
-                    {
-                        opened(word)
-                    } else {
-                        word.with(Phase::Closed { held, failures })
-                    }
-                }
-            };
-            let at = Self::time_of_change(word, next, &now);
-            match (self.swap(word, next), at) {
-                (Ok(()), Some(at)) => {
-                    let change = self.publish(word, next, Cause::ConsecutiveFailures, at);
-                    return Settled::current(Some(change));
-                }
-                (Ok(()), None) => break,
-                (Err(actual), _) => word = actual,
-            }
-        }
-        Settled::current(self.record(ticket, effect == Effect::Failure, now))
-    }
-
-    fn record(&self, ticket: Ticket, failed: bool, now: impl Fn() -> u64) -> Option<Change> {
-        let (window, rate) = (self.window.as_ref()?, self.policy.failure_rate.as_ref()?);
-        if !rate.trips(window.record(ticket.generation, failed)?) {
-            return None;
-        }
-        let at = now();
-        let mut word = self.load();
-        loop {
-            let Phase::Closed { held: false, .. } = word.phase() else {
-                return None;
-            };
-            if word.generation() != ticket.generation {
-                return None;
-            }
-            let next = opened(word);
-            match self.swap(word, next) {
-                Ok(()) => return Some(self.publish(word, next, Cause::FailureRate, at)),
-                Err(actual) => word = actual,
-            }
-        }
-    }
-
-    fn settle_trial(&self, ticket: Ticket, effect: Effect, now: impl Fn() -> u64) -> Settled {
-        let mut word = self.load();
-        loop {
-            let Phase::HalfOpen {
-                in_flight,
-                successes,
+            let Phase::Open {
+                held,
+                published,
+                attempt,
             } = word.phase()
             else {
-                return Settled::STALE;
+                return None;
             };
-            if word.generation() != ticket.generation {
-                return Settled::STALE;
-            }
-            let in_flight = in_flight.saturating_sub(1);
-            let next = match effect {
-                Effect::Nothing => word.with(Phase::HalfOpen {
-                    in_flight,
-                    successes,
-                }),
-                Effect::Failure => opened(word),
-                Effect::Success if successes + 1 >= self.policy.success_threshold => {
-                    word.next(Phase::Closed {
-                        held: false,
-                        failures: 0,
-                    })
-                }
-                Effect::Success => word.with(Phase::HalfOpen {
-                    in_flight,
-                    successes: successes + 1,
-                }),
-            };
-            let at = Self::time_of_change(word, next, &now);
-            match (self.swap(word, next), at) {
-                (Ok(()), Some(at)) => {
-                    return Settled::current(Some(if effect == Effect::Failure {
-                        self.publish(word, next, Cause::TrialFailed, at)
-                    } else {
-                        change(word, next, at, Cause::TrialsSucceeded)
-                    }));
-                }
-                (Ok(()), None) => return Settled::current(None),
-                (Err(actual), _) => word = actual,
-            }
-        }
-    }
-
-    /// Changes the state by hand. `None` if it is held there already.
-    pub(super) fn manual(&self, action: Manual, now: impl Fn() -> u64) -> Option<Change> {
-        let at = now();
-        let mut word = self.load();
-        loop {
-            let (next, cause) = match (action, word.phase()) {
-                (Manual::ForceOpen, Phase::Open { held: true, .. })
-                | (Manual::ForceClosed, Phase::Closed { held: true, .. }) => return None,
-                (Manual::ForceOpen, _) => (
-                    Phase::Open {
-                        held: true,
-                        published: false,
-                    },
-                    Cause::ForcedOpen,
-                ),
-                (Manual::ForceClosed, _) => (
-                    Phase::Closed {
-                        held: true,
-                        failures: 0,
-                    },
-                    Cause::ForcedClosed,
-                ),
-                (Manual::Reset, _) => (
-                    Phase::Closed {
-                        held: false,
-                        failures: 0,
-                    },
-                    Cause::Reset,
-                ),
-            };
-            let next = word.next(next);
+            let at = self.expired(held, published, &now).ok()?;
+            let next = word.next(Phase::HalfOpen {
+                in_flight: 0,
+                successes: 0,
+                failures: 0,
+                attempt,
+            });
             match self.swap(word, next) {
-                Ok(()) => return Some(change(word, next, at, cause)),
+                Ok(()) => return Some(change(word, next, at, Cause::WaitElapsed)),
                 Err(actual) => word = actual,
             }
         }
     }
 
-    // The time, if this swap would be a transition. Read before the swap: the clock is the user's, and if it panics nothing
-    // must have been changed that somebody would have to finish.
-    fn time_of_change(word: Word, next: Word, now: impl Fn() -> u64) -> Option<u64> {
-        (next.generation() != word.generation()).then(now)
-    }
-
-    // `opened` has just become the word: starts the wait, and lets everybody see when it ends.
-    fn publish(&self, before: Word, opened: Word, cause: Cause, at: u64) -> Change {
-        let still_ours = || self.load() == opened;
-        if self
-            .deadline
-            .set(at.saturating_add(self.policy.open_for), still_ours)
-        {
-            // If this fails, somebody has forced the circuit on, and nobody will ask for this deadline.
-            let _ = self.swap(
-                opened,
-                opened.with(Phase::Open {
-                    held: false,
-                    published: true,
-                }),
-            );
+    /// Takes the result of an admitted call. `at` is when it ended, if that is known already.
+    #[inline]
+    pub(super) fn settle(
+        &self,
+        ticket: Ticket,
+        report: Report,
+        at: Option<u64>,
+        now: impl Fn() -> u64,
+    ) -> Settled {
+        match ticket.standing {
+            Standing::Call => self.settle_call(ticket.generation, report, at, now),
+            Standing::Trial(lease) => self.settle_trial(ticket.generation, lease, report, at, now),
+            Standing::Shadow => Settled::current(None),
         }
-        change(before, opened, at, cause)
     }
 
-    pub(super) fn view(&self) -> View {
+    #[inline]
+    fn settle_call(
+        &self,
+        generation: u32,
+        report: Report,
+        at: Option<u64>,
+        now: impl Fn() -> u64,
+    ) -> Settled {
+        let is_no_news = report.effect == Effect::Success && self.load().is_untroubled(generation);
+        if !is_no_news {
+            match self.count_in_a_row(generation, report, &now) {
+                Ok(()) => {}
+                Err(settled) => return settled,
+            }
+        }
+        let mark = Mark {
+            failed: report.effect == Effect::Failure,
+            slow: report.slow,
+        };
+        let at = match at {
+            None if self.reads_the_clock => now(),
+            at => at.unwrap_or(0),
+        };
+        let current = || self.load().feeds_windows(generation);
+        for gauge in &self.gauges {
+            if let Some(cause) = gauge.record(generation, mark, at, current) {
+                return Settled::current(self.trip(generation, report.hint, cause, now));
+            }
+        }
+        Settled::current(None)
+    }
+
+    // The part of a result that concerns the word. `Ok` if the windows are to hear of it.
+    fn count_in_a_row(
+        &self,
+        generation: u32,
+        report: Report,
+        now: impl Fn() -> u64,
+    ) -> Result<(), Settled> {
         let mut word = self.load();
         loop {
-            let open_until = match word.phase() {
+            let Phase::Closed {
+                failures,
+                next,
+                fresh,
+                duty,
+            } = word.phase()
+            else {
+                return Err(Settled::STALE);
+            };
+            if word.generation() != generation {
+                return Err(Settled::STALE);
+            }
+            if report.effect == Effect::Nothing || !duty.is_ruled() {
+                return Err(Settled::current(None));
+            }
+            if fresh {
+                self.freshen(generation);
+                word = self.load();
+                continue;
+            }
+            let failures = match report.effect {
+                Effect::Failure => (failures + 1).min(MAX_CONSECUTIVE),
+                _ if failures == 0 => return Ok(()),
+                _ => 0,
+            };
+            let limit = self.policy.consecutive_failures;
+            if limit.is_some_and(|limit| failures > 0 && failures >= limit) {
+                match self.open(word, next, report.hint, Cause::ConsecutiveFailures, now()) {
+                    Ok(change) => return Err(Settled::current(Some(change))),
+                    Err(actual) => word = actual,
+                }
+                continue;
+            }
+            let counted = word.with(Phase::Closed {
+                failures,
+                next,
+                fresh,
+                duty,
+            });
+            match self.swap(word, counted) {
+                Ok(()) => return Ok(()),
+                Err(actual) => word = actual,
+            }
+        }
+    }
+
+    // A rule about a rate has been broken: opens the circuit, unless the episode is over.
+    #[cold]
+    fn trip(
+        &self,
+        generation: u32,
+        hint: Option<u64>,
+        cause: Cause,
+        now: impl Fn() -> u64,
+    ) -> Option<Change> {
+        let at = now();
+        let mut word = self.load();
+        loop {
+            if word.generation() != generation {
+                return None;
+            }
+            let Phase::Closed { next, duty, .. } = word.phase() else {
+                return None;
+            };
+            if !duty.is_ruled() {
+                return None;
+            }
+            match self.open(word, next, hint, cause, at) {
+                Ok(change) => return Some(change),
+                Err(actual) => word = actual,
+            }
+        }
+    }
+
+    // Opens a closed circuit. `next` is which attempt it is, if the circuit was not closed for long enough.
+    fn open(
+        &self,
+        word: Word,
+        next: u32,
+        hint: Option<u64>,
+        cause: Cause,
+        at: u64,
+    ) -> Result<Change, Word> {
+        let closed_for = at.saturating_sub(self.closed_at.load(Ordering::Acquire));
+        let attempt = if closed_for >= self.policy.stable_after {
+            0
+        } else {
+            next
+        };
+        let wait = self.waits.choose(&self.policy, attempt, hint);
+        self.open_for(word, attempt, wait, cause, at)
+    }
+
+    fn open_for(
+        &self,
+        word: Word,
+        attempt: u32,
+        wait: u64,
+        cause: Cause,
+        at: u64,
+    ) -> Result<Change, Word> {
+        let opened = |published| Phase::Open {
+            held: false,
+            published,
+            attempt,
+        };
+        let next = word.next(opened(false));
+        self.swap(word, next)?;
+        self.publish(next, next.with(opened(true)), at.saturating_add(wait));
+        Ok(change(word, next, at, cause))
+    }
+
+    // `begun` has just become the word: lets everybody see until when it lasts.
+    fn publish(&self, begun: Word, published: Word, until: u64) {
+        if self.deadline.set(until, || self.load() == begun) {
+            // If this fails, somebody has forced the circuit on, and nobody will ask for this deadline.
+            let _ = self.swap(begun, published);
+        }
+    }
+
+    pub(super) fn view(&self, now: u64) -> View {
+        let mut word = self.load();
+        loop {
+            let until = match word.phase() {
                 Phase::Open {
                     held: false,
                     published: true,
+                    ..
+                }
+                | Phase::Closed {
+                    duty: Duty::HoldUntil { published: true },
+                    ..
                 } => Some(self.deadline.get()),
                 _ => None,
             };
-            let window = self
-                .window
-                .as_ref()
-                .map(|window| window.tally(word.generation()));
+            let is_fresh = matches!(word.phase(), Phase::Closed { fresh: true, .. });
+            let mut readings: Vec<_> = self
+                .gauges
+                .iter()
+                .flat_map(|gauge| gauge.readings(now))
+                .collect();
+            readings.sort_by_key(|(index, ..)| *index);
             let again = self.load();
             if again.generation() == word.generation() {
+                let seen = |count: u32| if is_fresh { 0 } else { count };
                 return View {
                     generation: word.generation(),
                     phase: word.phase(),
-                    open_until,
-                    window,
+                    until,
+                    readings: readings
+                        .into_iter()
+                        .map(|(_, rule, calls, hits)| (rule, seen(calls), seen(hits)))
+                        .collect(),
                 };
             }
             word = again;
         }
+    }
+
+    /// When the open wait is over; `None` unless the circuit is open, not held, and its deadline is known.
+    pub(super) fn open_until(&self) -> Option<u64> {
+        match self.load().phase() {
+            Phase::Open {
+                held: false,
+                published: true,
+                ..
+            } => Some(self.deadline.get()),
+            _ => None,
+        }
+    }
+
+    /// For how long to leave a backend alone of which a check found out nothing, in nanoseconds.
+    pub(super) fn pause(&self) -> u64 {
+        self.waits.choose(&self.policy, 0, None)
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -485,13 +625,6 @@ impl Machine {
             Err(actual) => Err(Word(actual)),
         }
     }
-}
-
-fn opened(word: Word) -> Word {
-    word.next(Phase::Open {
-        held: false,
-        published: false,
-    })
 }
 
 fn change(before: Word, after: Word, at: u64, cause: Cause) -> Change {

@@ -89,34 +89,47 @@
 
 mod builder;
 mod clock;
+#[cfg(feature = "serde")]
+mod config;
 mod counters;
 mod deadline;
+mod events;
 mod future;
+mod gate;
+mod gauge;
 mod handle;
 mod journal;
 mod layer;
+mod leases;
 #[cfg(all(test, breaker_loom))]
 mod loom_tests;
 mod machine;
 mod permit;
 mod policy;
 mod probe;
+mod ramp;
 mod service;
 mod shared;
 mod snapshot;
 mod transition;
+mod wait;
 mod window;
 mod word;
 
+#[cfg(feature = "serde")]
+pub use self::config::CircuitBreakerConfig;
 pub use self::{
-    builder::{CircuitBreakerBuilder, FailureRate},
+    builder::{
+        CircuitBreakerBuilder, FailureRate, OpenWait, Preset, Ramp, SlowCallRate, TrialRate,
+    },
     clock::{Clock, TokioClock},
+    events::Events,
     future::CircuitBreakerFuture,
     handle::CircuitBreaker,
     layer::CircuitBreakerLayer,
     permit::Permit,
-    policy::{Abandoned, Recovery},
+    policy::{Abandoned, LeaseExpired, Recovery},
     service::CircuitBreakerService,
-    snapshot::{Snapshot, TimeInState, WindowSnapshot},
+    snapshot::{Control, RateKind, Snapshot, TimeInState, WindowSnapshot},
     transition::{Cause, State, Transition},
 };

@@ -9,8 +9,10 @@ use std::{
     time::Duration,
 };
 
-use super::{CircuitBreaker, State, permit::Permit};
-use crate::classify::Verdict;
+use tokio::sync::futures::Notified;
+
+use super::{CircuitBreaker, Recovery, State, permit::Permit};
+use crate::{Reason, classify::Verdict};
 
 // With a clock of the user's own, tokio's timer may run ahead of it.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
@@ -71,59 +73,100 @@ impl CircuitBreaker {
         let mut checks = 0;
         while let Some(permit) = self.next_trial().await {
             checks += 1;
-            match verdict_of(&mut check).await {
+            let verdict = verdict_of(&mut check).await;
+            if verdict != Verdict::Ignore {
+                self.report_health(verdict == Verdict::Success);
+            }
+            match verdict {
                 Verdict::Success => permit.success(),
                 Verdict::Failure => permit.failure(),
                 Verdict::Ignore => {
                     permit.ignore();
                     // The wait is over already: without a pause an undecided check would be repeated at once.
-                    self.nap(self.open_for(), self.shared.generation()).await;
+                    let changed = self.shared.changed.notified();
+                    let pause = self.shared.machine.pause();
+                    within(Some(Duration::from_nanos(pause)), changed).await;
                 }
             }
         }
         checks
     }
 
-    // Waits for a trial slot. `None` when the circuit is closed.
-    async fn next_trial(&self) -> Option<Permit> {
+    /// Makes an open circuit half-open as soon as its wait is over, and not only when a call comes; and so for ever.
+    ///
+    /// Meant for a task of its own, beside [`Recovery::Timed`](super::Recovery::Timed). This library starts no tasks: spawn
+    /// this, and drop it to stop.
+    pub async fn half_open_on_time(&self) -> Infallible {
         loop {
-            if let Some(permit) = self.try_trial() {
-                return Some(permit);
-            }
-            let snapshot = self.snapshot();
-            let generation = snapshot.generation;
-            match (snapshot.state, snapshot.open_remaining) {
-                (State::Closed, _) => return None,
-                (State::Open, Some(remaining)) => self.nap(remaining, generation).await,
-                // A slot may come free without a transition.
-                (State::HalfOpen, _) => self.nap(self.open_for(), generation).await,
-                (State::Open, None) => self.changed_since(generation).await,
+            // Before the circuit is looked at, or a change could be missed: `notify_waiters` wakes every `Notified` that exists,
+            // polled or not.
+            let changed = self.shared.changed.notified();
+            if !self.shared.elapse() {
+                within(self.open_remaining(), changed).await;
             }
         }
     }
 
-    // A change by hand must not be slept through.
-    async fn nap(&self, time: Duration, generation: u64) {
-        let changed = self.changed_since(generation);
-        let _ = tokio::time::timeout(time.max(SHORTEST_SLEEP), changed).await;
+    /// Waits until it may be worth asking again a circuit that refuses.
+    pub(super) async fn until_worth_asking(self) {
+        let changed = self.shared.changed.notified();
+        let Some(denied) = self.shared.denied() else {
+            return;
+        };
+        let wait = match denied.reason {
+            // Only a check will change it.
+            _ if self.shared.recovery == Recovery::Probed => None,
+            Reason::HalfOpenFull => self.first_lease(),
+            _ => denied.wait.map(Duration::from_nanos),
+        };
+        within(wait, changed).await;
     }
 
-    async fn changed_since(&self, generation: u64) {
-        self.changed_unless(|| self.shared.generation() != generation)
-            .await;
+    // Waits for a trial slot. `None` when the circuit is closed.
+    async fn next_trial(&self) -> Option<Permit> {
+        loop {
+            let changed = self.shared.changed.notified();
+            if let Some(permit) = self.try_trial() {
+                return Some(permit);
+            }
+            let wait = match self.state() {
+                State::Closed => return None,
+                State::Open => self.open_remaining(),
+                State::HalfOpen => self.first_lease(),
+            };
+            within(wait, changed).await;
+        }
     }
 
-    fn open_for(&self) -> Duration {
-        Duration::from_nanos(self.shared.machine.policy().open_for)
+    // What is left of the open wait, if the circuit is open and not held.
+    fn open_remaining(&self) -> Option<Duration> {
+        let now = self.shared.now();
+        let until = self.shared.machine.open_until()?;
+        Some(Duration::from_nanos(until.saturating_sub(now)))
     }
 
-    // Waits for the next transition, unless `done` already. `notify_waiters` wakes every `Notified` that exists, polled or
-    // not, so it is made before `done` is asked.
+    // Until the first lease of the running trials is over.
+    fn first_lease(&self) -> Option<Duration> {
+        let now = self.shared.now();
+        let end = self.shared.machine.first_lease_end()?;
+        Some(Duration::from_nanos(end.saturating_sub(now)))
+    }
+
     async fn changed_unless(&self, done: impl Fn() -> bool) {
         let changed = self.shared.changed.notified();
         if !done() {
             changed.await;
         }
+    }
+}
+
+// Waits for a change, but no longer than this: a change by hand must not be slept through.
+async fn within(time: Option<Duration>, changed: Notified<'_>) {
+    match time {
+        Some(time) => {
+            let _ = tokio::time::timeout(time.max(SHORTEST_SLEEP), changed).await;
+        }
+        None => changed.await,
     }
 }
 

@@ -1,7 +1,10 @@
 //! What all handles of one circuit share: the state machine, and around it the clock, the totals and the journal.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -11,24 +14,25 @@ use super::{
     clock::Clock,
     counters::{Count, Counters},
     journal::Journal,
-    machine::{Change, Denied, Effect, Machine, Manual, Ticket},
-    policy::{Abandoned, Recovery},
-    snapshot::{Snapshot, WindowSnapshot},
-    transition::{State, Transition},
-    word::Phase,
+    machine::{Change, Denied, Effect, Machine, Manual, Report, Standing, Ticket},
+    policy::{Abandoned, Recovery, nanos},
+    transition::Transition,
 };
-use crate::{Reason, Refused};
+use crate::{Reason, Refused, classify::Verdict, ownership::Lender};
 
 pub(super) struct Shared {
-    pub(super) name: Arc<str>,
     pub(super) machine: Machine,
     pub(super) counters: Counters,
+    pub(super) on_abandoned: Abandoned,
+    pub(super) recovery: Recovery,
+    // What an admitted call's start must be known for: a rule about slow calls, or an abandonment that depends on its age.
+    pub(super) times_calls: bool,
+    pub(super) dry_run: AtomicBool,
+    pub(super) name: Arc<str>,
     pub(super) journal: Journal,
     pub(super) clock: Box<dyn Clock>,
     pub(super) origin: Instant,
-    pub(super) on_abandoned: Abandoned,
-    pub(super) recovery: Recovery,
-    /// Woken by every transition.
+    /// Woken by every transition, and by every trial that ends.
     pub(super) changed: Notify,
 }
 
@@ -36,28 +40,63 @@ pub(super) struct Shared {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry {
     ticket: Ticket,
-    // Zero unless the policy asks for it.
+    // Zero unless calls are timed.
     admitted_at: u64,
 }
 
 /// How a call ended, in the words of those who run it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     Success,
     Failure,
     Ignore,
     Abandoned,
 }
 
+impl From<Verdict> for Outcome {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Success => Self::Success,
+            Verdict::Failure => Self::Failure,
+            Verdict::Ignore => Self::Ignore,
+        }
+    }
+}
+
+/// What is left to do when a result has been taken: its end must still be counted.
+pub(super) struct Ending {
+    pub(super) count: Count,
+    pub(super) change: Option<Change>,
+    // A waiter for a trial's slot may go on.
+    pub(super) frees_a_slot: bool,
+}
+
+// SAFETY: a call is a loan. Its beginning is counted as admitted before it has the pointer, its end as one of four by the last
+// thing that is done with the loan (`Admission`), with a releasing write; the sums are read with acquiring loads.
+#[allow(unsafe_code)]
+unsafe impl Lender for Shared {
+    fn has_loans(&self) -> bool {
+        !self.counters.all_ended()
+    }
+}
+
 impl Shared {
     /// Nanoseconds since the circuit was built: enough for five centuries.
+    #[inline]
     pub(super) fn now(&self) -> u64 {
         let since = self.clock.now().saturating_duration_since(self.origin);
-        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+        since
+            .as_secs()
+            .saturating_mul(1_000_000_000)
+            .saturating_add(u64::from(since.subsec_nanos()))
     }
 
     fn may_try(&self) -> bool {
-        self.recovery == Recovery::Lazy
+        self.recovery != Recovery::Probed
+    }
+
+    fn is_dry_run(&self) -> bool {
+        self.dry_run.load(Ordering::Relaxed)
     }
 
     #[inline]
@@ -68,18 +107,34 @@ impl Shared {
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn admit_slowly(&self) -> Result<Entry, Refused> {
-        self.admit_as(self.may_try())
-            .map_err(|denied| self.refuse(denied.reason, denied.wait))
+        match self.admit_as(self.may_try()) {
+            Ok(entry) => Ok(entry),
+            Err(_) if self.is_dry_run() => {
+                self.counters.add(Count::WouldRefuse);
+                Ok(self.enter(Ticket {
+                    generation: 0,
+                    standing: Standing::Shadow,
+                }))
+            }
+            Err(denied) => Err(self.refuse(denied.reason, denied.wait)),
+        }
     }
 
     pub(super) fn admit_trial(&self) -> Option<Entry> {
-        if self.machine.is_closed() {
+        if self.machine.is_plainly_closed() {
             return None;
         }
-        // A circuit that closes just now gives an ordinary entry, which is as good for a check.
-        self.admit_as(true).ok()
+        let (ticket, change) = self.admit_and_expire(true).ok()?;
+        if !ticket.is_trial() {
+            // Closed after all, or just now: there is nothing to try.
+            self.announce(change);
+            return None;
+        }
+        let entry = self.enter(ticket);
+        self.announce(change);
+        Some(entry)
     }
 
     /// As [`admit`](Self::admit), but nobody asked: a refusal is not counted.
@@ -88,19 +143,34 @@ impl Shared {
     }
 
     fn admit_as(&self, may_try: bool) -> Result<Entry, Denied> {
-        let (ticket, change) = self.machine.admit(may_try, || self.now())?;
+        let (ticket, change) = self.admit_and_expire(may_try)?;
         let entry = self.enter(ticket);
         self.announce(change);
         Ok(entry)
     }
 
+    fn admit_and_expire(&self, may_try: bool) -> Result<(Ticket, Option<Change>), Denied> {
+        self.expire_leases();
+        self.machine.admit(may_try, || self.now())
+    }
+
+    // Whoever comes while half-open notices the leases that are over.
+    fn expire_leases(&self) {
+        while let Some(settled) = self.machine.expire_lease(|| self.now()) {
+            self.counters.add(Count::LeaseExpired);
+            if !settled.stale && settled.change.is_some() {
+                self.counters.add(Count::TrialFailed);
+            }
+            self.announce(settled.change);
+            self.changed.notify_waiters();
+        }
+    }
+
     #[inline]
     fn enter(&self, ticket: Ticket) -> Entry {
+        // Before it is counted: the clock may panic.
+        let admitted_at = if self.times_calls { self.now() } else { 0 };
         self.counters.add(Count::Admitted);
-        let admitted_at = match self.on_abandoned {
-            Abandoned::FailureAfter(_) => self.now(),
-            Abandoned::Ignore | Abandoned::Failure => 0,
-        };
         Entry {
             ticket,
             admitted_at,
@@ -110,64 +180,80 @@ impl Shared {
     /// What an ordinary call would be refused with just now. Counts nothing.
     #[inline]
     pub(super) fn denied(&self) -> Option<Denied> {
-        if self.machine.is_closed() {
+        if self.machine.is_plainly_closed() {
             return None;
         }
         self.denied_slowly()
     }
 
-    #[cold]
+    #[inline(never)]
     fn denied_slowly(&self) -> Option<Denied> {
+        if self.is_dry_run() {
+            return None;
+        }
+        self.expire_leases();
         self.machine.denied(self.may_try(), || self.now())
     }
 
+    #[inline]
     pub(super) fn refuse(&self, reason: Reason, wait: Option<u64>) -> Refused {
         self.counters.add(Count::Refused);
-        Refused::new(self.name.clone(), reason, wait.map(Duration::from_nanos))
+        Refused::new(&self.name, reason, wait.map(Duration::from_nanos))
     }
 
+    /// Whether a success of this call changes nothing, so that only its end is to be counted.
     #[inline]
-    pub(super) fn settle(&self, entry: &Entry, outcome: Outcome) {
-        if outcome == Outcome::Success && self.machine.success_is_no_news(entry.ticket) {
-            self.counters.add(Count::Succeeded);
-        } else {
-            self.settle_slowly(*entry, outcome);
-        }
+    pub(super) fn success_is_no_news(&self, entry: &Entry) -> bool {
+        !self.times_calls && self.machine.success_is_no_news(entry.ticket)
     }
 
-    fn settle_slowly(&self, entry: Entry, outcome: Outcome) {
-        let (ending, effect) = match outcome {
+    /// Takes a result. The caller must count the end.
+    #[inline]
+    pub(super) fn settle(&self, entry: Entry, outcome: Outcome, hint: Option<Duration>) -> Ending {
+        let at = self.times_calls.then(|| self.now());
+        let lived = at.map_or(0, |at| at.saturating_sub(entry.admitted_at));
+        let (count, mut effect) = match outcome {
             Outcome::Success => (Count::Succeeded, Effect::Success),
             Outcome::Failure => (Count::Failed, Effect::Failure),
             Outcome::Ignore => (Count::Ignored, Effect::Nothing),
-            Outcome::Abandoned => (Count::Abandoned, self.effect_of_abandoning(entry)),
+            Outcome::Abandoned => (Count::Abandoned, self.effect_of_abandoning(lived)),
         };
-        let settled = self.machine.settle(entry.ticket, effect, || self.now());
-        self.counters.add(ending);
+        let slow_call = self.machine.policy().slow_call;
+        let slow = effect != Effect::Nothing && slow_call.is_some_and(|limit| lived > limit);
+        if slow {
+            self.counters.add(Count::Slow);
+            if entry.ticket.is_trial() {
+                effect = Effect::Failure;
+            }
+        }
+        let report = Report {
+            effect,
+            slow,
+            hint: hint.map(nanos),
+        };
+        let settled = self.machine.settle(entry.ticket, report, at, || self.now());
         if settled.stale {
             self.counters.add(Count::Stale);
-        } else if entry.ticket.trial {
+        } else if entry.ticket.is_trial() {
             match effect {
                 Effect::Success => self.counters.add(Count::TrialSucceeded),
                 Effect::Failure => self.counters.add(Count::TrialFailed),
                 Effect::Nothing => {}
             }
         }
-        self.announce(settled.change);
+        Ending {
+            count,
+            change: settled.change,
+            frees_a_slot: entry.ticket.is_trial(),
+        }
     }
 
-    fn effect_of_abandoning(&self, entry: Entry) -> Effect {
+    fn effect_of_abandoning(&self, lived: u64) -> Effect {
         match self.on_abandoned {
             Abandoned::Ignore => Effect::Nothing,
             Abandoned::Failure => Effect::Failure,
-            Abandoned::FailureAfter(limit) => {
-                let lived = Duration::from_nanos(self.now().saturating_sub(entry.admitted_at));
-                if lived >= limit {
-                    Effect::Failure
-                } else {
-                    Effect::Nothing
-                }
-            }
+            Abandoned::FailureAfter(limit) if lived >= nanos(limit) => Effect::Failure,
+            Abandoned::FailureAfter(_) => Effect::Nothing,
         }
     }
 
@@ -177,12 +263,21 @@ impl Shared {
         self.machine.generation()
     }
 
-    pub(super) fn manual(&self, action: Manual) {
+    /// Whether that changed anything.
+    pub(super) fn manual(&self, action: Manual) -> bool {
         let change = self.machine.manual(action, || self.now());
         self.announce(change);
+        change.is_some()
     }
 
-    fn announce(&self, change: Option<Change>) {
+    /// Ends an open wait that is over.
+    pub(super) fn elapse(&self) -> bool {
+        let change = self.machine.elapse(|| self.now());
+        self.announce(change);
+        change.is_some()
+    }
+
+    pub(super) fn announce(&self, change: Option<Change>) {
         if let Some(change) = change {
             self.write_down(change);
         }
@@ -195,82 +290,15 @@ impl Shared {
             from: change.from,
             to: change.to,
             generation: u64::from(change.generation),
-            at: self.origin + Duration::from_nanos(change.at),
+            at: self.instant(change.at),
             cause: change.cause,
         });
         // Last, because it runs wakers, which are the user's.
         self.changed.notify_waiters();
     }
 
-    pub(super) fn snapshot(&self) -> Snapshot {
-        let view = self.machine.view();
-        let now = self.now();
-        let (mut held, mut consecutive_failures, mut trials_in_flight, mut trial_successes) =
-            (false, 0, 0, 0);
-        let mut open_remaining = None;
-        let state = match view.phase {
-            Phase::Closed {
-                held: by_hand,
-                failures,
-            } => {
-                (held, consecutive_failures) = (by_hand, failures);
-                State::Closed
-            }
-            Phase::Open { held: by_hand, .. } => {
-                held = by_hand;
-                if !by_hand {
-                    let until = view
-                        .open_until
-                        .unwrap_or_else(|| now.saturating_add(self.machine.policy().open_for));
-                    open_remaining = Some(Duration::from_nanos(until.saturating_sub(now)));
-                }
-                State::Open
-            }
-            Phase::HalfOpen {
-                in_flight,
-                successes,
-            } => {
-                (trials_in_flight, trial_successes) = (in_flight, successes);
-                State::HalfOpen
-            }
-        };
-        let rule = self.machine.policy().failure_rate;
-        let window = view.window.zip(rule).map(|(tally, rule)| WindowSnapshot {
-            calls: tally.calls,
-            failures: tally.failures,
-            rate: rule.rate(tally),
-        });
-        let (succeeded, failed, ignored, abandoned) = (
-            self.counters.get(Count::Succeeded),
-            self.counters.get(Count::Failed),
-            self.counters.get(Count::Ignored),
-            self.counters.get(Count::Abandoned),
-        );
-        // Read after the endings: whatever has ended among them has been admitted here.
-        let admitted = self.counters.get(Count::Admitted);
-        Snapshot {
-            name: self.name.clone(),
-            state,
-            held,
-            generation: u64::from(view.generation),
-            consecutive_failures,
-            window,
-            open_remaining,
-            trials_in_flight,
-            trial_successes,
-            admitted,
-            succeeded,
-            failed,
-            ignored,
-            abandoned,
-            refused: self.counters.get(Count::Refused),
-            stale: self.counters.get(Count::Stale),
-            trials_succeeded: self.counters.get(Count::TrialSucceeded),
-            trials_failed: self.counters.get(Count::TrialFailed),
-            transitions: self.journal.total(),
-            time_in_state: self
-                .journal
-                .time_in_state(self.origin + Duration::from_nanos(now)),
-        }
+    /// Far beyond any clock: as late as it can say.
+    pub(super) fn instant(&self, at: u64) -> Instant {
+        self.origin + Duration::from_nanos(at)
     }
 }

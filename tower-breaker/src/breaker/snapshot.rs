@@ -1,8 +1,14 @@
 //! A circuit at one moment.
 
-use std::{sync::Arc, time::Duration};
+use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
-use super::State;
+use super::{
+    State,
+    counters::Count,
+    policy::Kind,
+    shared::Shared,
+    word::{Duty, Phase},
+};
 
 /// A circuit at one moment: its state, what its rules see, and exact totals since it was built.
 ///
@@ -13,22 +19,30 @@ use super::State;
 pub struct Snapshot {
     /// The circuit's name.
     pub name: Arc<str>,
-    /// The state. An open circuit whose wait is over stays open until a call, or a background check, comes.
+    /// The state. An open circuit whose wait is over stays open until a call, a background check, or the timer of
+    /// [`Recovery::Timed`](super::Recovery::Timed) comes.
     pub state: State,
-    /// Whether the state was set by hand and holds until told otherwise.
-    pub held: bool,
+    /// Whether the rules decide, or somebody's hand.
+    pub control: Control,
+    /// Whether it is a dry run: nothing is refused, `would_refuse` counts.
+    pub dry_run: bool,
     /// The number of the current episode: one more with every transition.
     pub generation: u64,
     /// How many calls in a row have failed; 0 unless closed.
     pub consecutive_failures: u32,
-    /// What the failure-rate rule sees; `None` without such a rule.
-    pub window: Option<WindowSnapshot>,
+    /// What each rate rule sees, in the order in which the rules were given. While the circuit is not closed, what they saw last
+    /// (windows of time go on); they begin afresh when it closes.
+    pub windows: Vec<WindowSnapshot>,
     /// What is left of the open wait, zero when it is over; `None` unless open, and while held open.
     pub open_remaining: Option<Duration>,
+    /// How many recoveries had failed in a row when the circuit opened, up to 63; 0 while closed.
+    pub recovery_attempt: u32,
     /// Trials admitted in this half-open episode that have no result yet.
     pub trials_in_flight: u32,
     /// Trials of this half-open episode that have succeeded.
     pub trial_successes: u32,
+    /// Trials of this half-open episode that have failed.
+    pub trial_failures: u32,
     /// Calls admitted.
     pub admitted: u64,
     /// Admitted calls that succeeded.
@@ -39,30 +53,94 @@ pub struct Snapshot {
     pub ignored: u64,
     /// Admitted calls that were given up before they had a result.
     pub abandoned: u64,
+    /// Of the admitted calls that have ended with a result that counts: those that took longer than the slow-call rules allow.
+    pub slow: u64,
     /// Calls refused.
     pub refused: u64,
-    /// Of the admitted calls that have ended: those whose result came too late for the episode that admitted them, and so
-    /// decided nothing.
+    /// Calls admitted in a dry run that would have been refused.
+    pub would_refuse: u64,
+    /// Of the admitted calls that have ended: those whose result came too late for the episode that admitted them, or for
+    /// their lease, and so decided nothing.
     pub stale: u64,
     /// Trials whose success counted.
     pub trials_succeeded: u64,
-    /// Trials whose failure, or abandonment that counts as one, opened the circuit again.
+    /// Trials whose failure counted, or their slowness, abandonment or expired lease where that is one.
     pub trials_failed: u64,
+    /// Successes among the trials that counted; undefined before there is one.
+    pub trial_success_rate: Option<f64>,
+    /// Trials that did not finish within their lease.
+    pub leases_expired: u64,
     /// Transitions made.
     pub transitions: u64,
     /// Time spent in each state, up to now.
     pub time_in_state: TimeInState,
+    /// Of the time spent open: while the last background check since then had found the backend healthy. See
+    /// [`report_health`](super::CircuitBreaker::report_health).
+    pub open_while_healthy: Duration,
 }
 
-/// What the failure-rate rule sees.
+/// Who decides about a circuit's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Control {
+    /// Its rules.
+    Automatic,
+    /// Held open by hand.
+    ForcedOpen,
+    /// Held closed by hand, perhaps for a time.
+    ForcedClosed,
+    /// Switched off: everything passes.
+    Disabled,
+}
+
+impl Control {
+    /// Whether it is not the rules.
+    pub const fn is_held(self) -> bool {
+        !matches!(self, Self::Automatic)
+    }
+
+    /// A short, stable name for logs and metric labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Automatic => "automatic",
+            Self::ForcedOpen => "forced_open",
+            Self::ForcedClosed => "forced_closed",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// What a rate counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RateKind {
+    /// Failed calls.
+    Failures,
+    /// Slow calls.
+    SlowCalls,
+}
+
+impl RateKind {
+    /// A short, stable name for logs and metric labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Failures => "failures",
+            Self::SlowCalls => "slow_calls",
+        }
+    }
+}
+
+/// What a rate rule sees.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct WindowSnapshot {
+    /// What the rule counts.
+    pub kind: RateKind,
     /// Calls in the window.
     pub calls: u32,
-    /// Failures among them.
-    pub failures: u32,
-    /// Failures per call; undefined below the rule's minimum of calls.
+    /// Failures, or slow calls, among them.
+    pub hits: u32,
+    /// Hits per call; undefined below the rule's minimum of calls.
     pub rate: Option<f64>,
 }
 
@@ -76,4 +154,98 @@ pub struct TimeInState {
     pub open: Duration,
     /// Half-open.
     pub half_open: Duration,
+}
+
+impl Shared {
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let now = self.now();
+        let view = self.machine.view(now);
+        let windows = view
+            .readings
+            .iter()
+            .map(|(rule, calls, hits)| WindowSnapshot {
+                kind: match rule.kind {
+                    Kind::Failures => RateKind::Failures,
+                    Kind::Slow => RateKind::SlowCalls,
+                },
+                calls: *calls,
+                hits: *hits,
+                rate: rule.rate(*calls, *hits),
+            })
+            .collect();
+        let count = |count| self.counters.get(count);
+        let (succeeded, failed, ignored, abandoned) = (
+            count(Count::Succeeded),
+            count(Count::Failed),
+            count(Count::Ignored),
+            count(Count::Abandoned),
+        );
+        let (trials_succeeded, trials_failed) =
+            (count(Count::TrialSucceeded), count(Count::TrialFailed));
+        let trials = trials_succeeded + trials_failed;
+        let mut snapshot = Snapshot {
+            name: self.name.clone(),
+            state: State::Closed,
+            control: Control::Automatic,
+            dry_run: self.dry_run.load(Ordering::Relaxed),
+            generation: u64::from(view.generation),
+            consecutive_failures: 0,
+            windows,
+            open_remaining: None,
+            recovery_attempt: 0,
+            trials_in_flight: 0,
+            trial_successes: 0,
+            trial_failures: 0,
+            // Read after the endings: whatever has ended among them has been admitted here.
+            admitted: count(Count::Admitted),
+            succeeded,
+            failed,
+            ignored,
+            abandoned,
+            slow: count(Count::Slow),
+            refused: count(Count::Refused),
+            would_refuse: count(Count::WouldRefuse),
+            stale: count(Count::Stale),
+            trials_succeeded,
+            trials_failed,
+            trial_success_rate: (trials > 0).then(|| trials_succeeded as f64 / trials as f64),
+            leases_expired: count(Count::LeaseExpired),
+            transitions: self.journal.total(),
+            time_in_state: self.journal.time_in_state(self.instant(now)),
+            open_while_healthy: self.journal.open_while_healthy(self.instant(now)),
+        };
+        match view.phase {
+            Phase::Closed { failures, duty, .. } => {
+                snapshot.consecutive_failures = failures;
+                snapshot.control = match duty {
+                    Duty::Rules | Duty::Ramp => Control::Automatic,
+                    Duty::Hold | Duty::HoldUntil { .. } => Control::ForcedClosed,
+                    Duty::Disabled => Control::Disabled,
+                };
+            }
+            Phase::Open { held, attempt, .. } => {
+                snapshot.state = State::Open;
+                snapshot.recovery_attempt = attempt;
+                if held {
+                    snapshot.control = Control::ForcedOpen;
+                }
+                snapshot.open_remaining = view
+                    .until
+                    .map(|until| Duration::from_nanos(until.saturating_sub(now)));
+            }
+            Phase::HalfOpen {
+                in_flight,
+                successes,
+                failures,
+                attempt,
+            } => {
+                snapshot.state = State::HalfOpen;
+                snapshot.recovery_attempt = attempt;
+                snapshot.trials_in_flight = in_flight;
+                snapshot.trial_successes = successes;
+                snapshot.trial_failures = failures;
+            }
+        }
+        snapshot
+    }
 }

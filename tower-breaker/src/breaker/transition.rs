@@ -38,16 +38,26 @@ pub enum Cause {
     ConsecutiveFailures,
     /// The failure rate reached its threshold.
     FailureRate,
+    /// The rate of slow calls reached its threshold.
+    SlowCallRate,
     /// The open wait was over when a call, or a background check, came.
     WaitElapsed,
     /// As many trial calls succeeded as it takes.
     TrialsSucceeded,
-    /// A trial call failed.
+    /// A trial call failed, or as many as decide it.
     TrialFailed,
-    /// [`CircuitBreaker::force_open`](super::CircuitBreaker::force_open).
+    /// A trial did not finish within its lease.
+    LeaseExpired,
+    /// [`CircuitBreaker::half_open`](super::CircuitBreaker::half_open).
+    WaitEndedByHand,
+    /// [`CircuitBreaker::force_open`](super::CircuitBreaker::force_open), also for a time.
     ForcedOpen,
-    /// [`CircuitBreaker::force_closed`](super::CircuitBreaker::force_closed).
+    /// [`CircuitBreaker::force_closed`](super::CircuitBreaker::force_closed), also for a time.
     ForcedClosed,
+    /// The time for which the circuit was forced closed is over; its rules apply again.
+    HoldElapsed,
+    /// [`CircuitBreaker::disable`](super::CircuitBreaker::disable).
+    Disabled,
     /// [`CircuitBreaker::reset`](super::CircuitBreaker::reset).
     Reset,
 }
@@ -58,11 +68,16 @@ impl Cause {
         match self {
             Self::ConsecutiveFailures => "consecutive_failures",
             Self::FailureRate => "failure_rate",
+            Self::SlowCallRate => "slow_call_rate",
             Self::WaitElapsed => "wait_elapsed",
             Self::TrialsSucceeded => "trials_succeeded",
             Self::TrialFailed => "trial_failed",
+            Self::LeaseExpired => "lease_expired",
+            Self::WaitEndedByHand => "wait_ended_by_hand",
             Self::ForcedOpen => "forced_open",
             Self::ForcedClosed => "forced_closed",
+            Self::HoldElapsed => "hold_elapsed",
+            Self::Disabled => "disabled",
             Self::Reset => "reset",
         }
     }

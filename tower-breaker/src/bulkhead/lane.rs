@@ -48,6 +48,6 @@ impl Lane {
 impl From<Rejection> for Refused {
     #[inline]
     fn from(Rejection { name, reason }: Rejection) -> Self {
-        Self::new(name, reason, None)
+        Self::new(&name, reason, None)
     }
 }

@@ -25,7 +25,7 @@
 mod http_status;
 mod refusal;
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, time::Duration};
 
 #[cfg(feature = "http")]
 pub use self::http_status::HttpStatus;
@@ -54,6 +54,13 @@ pub trait Classify<Req, Res, Err> {
 pub trait ClassifyCall<Res, Err> {
     /// What the result says about the service behind the guard.
     fn verdict(self, result: Result<&Res, &Err>) -> Verdict;
+
+    /// How long the service behind the guard asks to be left alone. Asked before [`verdict`](Self::verdict), and only by a
+    /// circuit that wants to know ([`honor_retry_after`](crate::breaker::CircuitBreakerBuilder::honor_retry_after)).
+    fn retry_after(&self, result: Result<&Res, &Err>) -> Option<Duration> {
+        let _ = result;
+        None
+    }
 }
 
 impl<F, Req, Res, Err> Classify<Req, Res, Err> for F

@@ -1,0 +1,144 @@
+//! How long a trial may take: a lease for each, so that one that hangs does not keep its slot for ever.
+//!
+//! A cell holds the lease of one trial: whose episode it is of, and when it ends. A trial gives its lease back before its
+//! result counts; whoever notices that a lease is over takes it away, and thereby the right to decide. Both are a
+//! compare-and-swap of the same cell, so it is one or the other. There are as many cells as trials may be in flight, and a trial
+//! is counted in the state word before it looks for a cell and until after it has left it: there is always one free.
+//!
+//! Ends are rounded up to the millisecond.
+
+use super::word::GENERATION_MASK;
+use crate::sync::{AtomicU64, Ordering};
+
+pub(super) struct Leases {
+    cells: Box<[AtomicU64]>,
+    time: u64,
+}
+
+/// A trial's hold on its cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lease {
+    cell: u8,
+    held: u64,
+}
+
+const FREE: u64 = 0;
+const END_BITS: u32 = 40;
+const NANOS: u64 = 1_000_000;
+
+impl Leases {
+    /// For `trials` at once, of `time` nanoseconds.
+    pub(super) fn new(trials: u32, time: u64) -> Self {
+        Self {
+            cells: (0..trials).map(|_| AtomicU64::new(FREE)).collect(),
+            time,
+        }
+    }
+
+    /// A lease for a trial of this episode, which the state word counts already.
+    pub(super) fn take(&self, generation: u32, now: u64) -> Option<Lease> {
+        let held = pack(generation, now.saturating_add(self.time));
+        // Others may take cells and leave them while this looks, but a round in which it finds none saw one of them succeed.
+        for _ in 0..=self.cells.len() {
+            for (index, cell) in self.cells.iter().enumerate() {
+                let old = cell.load(Ordering::Acquire);
+                let is_taken = old != FREE && is_of(old, generation);
+                if !is_taken
+                    && cell
+                        .compare_exchange(old, held, Ordering::AcqRel, Ordering::Acquire)
+                        .is_ok()
+                {
+                    let cell = index as u8;
+                    return Some(Lease { cell, held });
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether the trial still had its lease. It has it no more.
+    pub(super) fn give_back(&self, lease: Lease) -> bool {
+        self.cells.get(usize::from(lease.cell)).is_some_and(|cell| {
+            cell.compare_exchange(lease.held, FREE, Ordering::AcqRel, Ordering::Acquire)
+                .is_ok()
+        })
+    }
+
+    /// Takes away one lease of this episode that is over. Whether there was one.
+    pub(super) fn revoke_one(&self, generation: u32, now: u64) -> bool {
+        self.cells.iter().any(|cell| {
+            let held = cell.load(Ordering::Acquire);
+            held != FREE
+                && is_of(held, generation)
+                && end(held) <= now
+                && cell
+                    .compare_exchange(held, FREE, Ordering::AcqRel, Ordering::Acquire)
+                    .is_ok()
+        })
+    }
+
+    /// When the first lease of this episode is over.
+    pub(super) fn first_end(&self, generation: u32) -> Option<u64> {
+        self.cells
+            .iter()
+            .map(|cell| cell.load(Ordering::Acquire))
+            .filter(|held| *held != FREE && is_of(*held, generation))
+            .map(end)
+            .min()
+    }
+}
+
+fn pack(generation: u32, end: u64) -> u64 {
+    let end = end.div_ceil(NANOS).min((1 << END_BITS) - 1);
+    // The end is never zero, so neither is the whole: see `FREE`.
+    u64::from(generation & GENERATION_MASK) << END_BITS | end.max(1)
+}
+
+fn is_of(held: u64, generation: u32) -> bool {
+    held >> END_BITS == pack(generation, 0) >> END_BITS
+}
+
+fn end(held: u64) -> u64 {
+    (held & ((1 << END_BITS) - 1)).saturating_mul(NANOS)
+}
+
+#[cfg(all(test, not(breaker_loom)))]
+mod tests {
+    use super::*;
+
+    const MS: u64 = NANOS;
+
+    #[test]
+    fn a_lease_is_either_given_back_or_revoked() {
+        let leases = Leases::new(2, 10 * MS);
+        let first = leases.take(3, 0).unwrap();
+        let second = leases.take(3, MS).unwrap();
+        assert_eq!(leases.take(3, MS), None);
+        assert_eq!(leases.first_end(3), Some(10 * MS));
+        assert!(!leases.revoke_one(3, 10 * MS - 1));
+        assert!(leases.revoke_one(3, 10 * MS));
+        assert!(!leases.give_back(first));
+        assert!(leases.give_back(second));
+        assert!(!leases.give_back(second));
+        assert!(!leases.revoke_one(3, u64::MAX));
+    }
+
+    #[test]
+    fn leases_of_an_earlier_episode_are_in_nobodys_way() {
+        let leases = Leases::new(1, 10 * MS);
+        let old = leases.take(3, 0).unwrap();
+        assert!(!leases.revoke_one(5, u64::MAX));
+        let new = leases.take(5, 0).unwrap();
+        assert!(!leases.give_back(old));
+        assert!(leases.give_back(new));
+    }
+
+    #[test]
+    fn ends_are_rounded_up_and_centuries_are_borne() {
+        let leases = Leases::new(1, 1);
+        let lease = leases.take(0, 5 * MS).unwrap();
+        assert_eq!(leases.first_end(0), Some(6 * MS));
+        assert!(leases.give_back(lease));
+        assert!(leases.take(0, u64::MAX).is_some());
+    }
+}

@@ -1,0 +1,49 @@
+//! How long the next open wait is.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::policy::Policy;
+use crate::sync::{AtomicU64, Ordering};
+
+/// Chooses open waits. Holds the state of the dice for those with jitter.
+pub(super) struct Waits {
+    dice: AtomicU64,
+}
+
+/// For a function of the user's that panics: the builder's default.
+const INSTEAD: u64 = 30_000_000_000;
+
+impl Waits {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            dice: AtomicU64::new(seed),
+        }
+    }
+
+    /// In nanoseconds. `hint` is how long the server asks to be left alone: it can only lengthen the wait, so that a server
+    /// that says "at once" does not switch its own protection off.
+    pub(super) fn choose(&self, policy: &Policy, attempt: u32, hint: Option<u64>) -> u64 {
+        // The circuit is about to open, and must, whatever becomes of the user's function. The panic hook has reported it.
+        let own = catch_unwind(AssertUnwindSafe(|| {
+            policy.open_wait.after(attempt, || self.roll())
+        }))
+        .unwrap_or(INSTEAD);
+        match (hint, policy.retry_after_cap) {
+            (Some(hint), Some(cap)) => own.max(hint.min(cap)),
+            _ => own,
+        }
+    }
+
+    // SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014): a counter, and a function
+    // that hides that it is one.
+    fn roll(&self) -> u64 {
+        const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
+        let mut bits = self
+            .dice
+            .fetch_add(GAMMA, Ordering::Relaxed)
+            .wrapping_add(GAMMA);
+        bits = (bits ^ bits >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        bits = (bits ^ bits >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        bits ^ bits >> 31
+    }
+}

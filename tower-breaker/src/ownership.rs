@@ -1,0 +1,409 @@
+//! Shared state that a call may hold on to without a reference count of its own.
+//!
+//! An `Arc` costs every call two atomic read-modify-writes, one to take it and one to give it back: more than everything else
+//! that an untroubled call does (`cargo bench -p tower-breaker`). But a guard counts its calls anyway, exactly, on counters
+//! that cost next to nothing ([`Striped`](crate::striped)), so it knows already whether any are under way. Here that knowledge takes
+//! the place of the count:
+//!
+//! * handles are [`Owner`]s, counted as in an `Arc`;
+//! * a call has a [`Loan`], which is a bare pointer: it counts as the value says ([`Lender::has_loans`]);
+//! * when the last owner goes, the value is freed if it has no loans, and else put on a list. The list is looked through
+//!   whenever an owner is the last of its value, and by whoever ends a loan of a value that he saw to be on it.
+//!
+//! So a loan never touches the value after its end has been counted, and memory whose last call ended at the very moment at
+//! which its last handle went may wait for the next last handle, of whatever guard. A loan that is leaked (`mem::forget` of a
+//! call's future) leaks the value, as it would leak an `Arc`.
+
+use std::{fmt, ops::Deref, ptr::NonNull};
+
+use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, fence};
+
+/// A value that counts its loans.
+///
+/// # Safety
+///
+/// `has_loans` must give `true` as long as there is a loan whose beginning happened before and whose end has not been counted.
+/// Counting an end must release what was done before, and `has_loans` must acquire it, so that a `false` happens after everything
+/// that was done with any loan.
+pub(crate) unsafe trait Lender: Send + Sync + 'static {
+    fn has_loans(&self) -> bool;
+}
+
+struct Block<T: ?Sized> {
+    owners: AtomicU64,
+    // Whether it is on the list of the retired. Written only under the list's lock.
+    retired: AtomicU32,
+    value: T,
+}
+
+/// A counted handle.
+pub(crate) struct Owner<T: Lender>(NonNull<Block<T>>);
+
+/// What a call has instead of a handle.
+pub(crate) struct Loan<T: Lender>(NonNull<Block<T>>);
+
+// SAFETY: both give out `&T` on whatever thread they are on, and the last of them drops the `T` there: `Lender` demands both
+// `Send` and `Sync`.
+unsafe impl<T: Lender> Send for Owner<T> {}
+// SAFETY: as above.
+unsafe impl<T: Lender> Sync for Owner<T> {}
+// SAFETY: as above.
+unsafe impl<T: Lender> Send for Loan<T> {}
+// SAFETY: as above.
+unsafe impl<T: Lender> Sync for Loan<T> {}
+
+impl<T: Lender> Owner<T> {
+    pub(crate) fn new(value: T) -> Self {
+        let block = Box::new(Block {
+            owners: AtomicU64::new(1),
+            retired: AtomicU32::new(0),
+            value,
+        });
+        Self(NonNull::from(Box::leak(block)))
+    }
+
+    fn block(&self) -> &Block<T> {
+        // SAFETY: the block lives as long as it has an owner, and this is one.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// The pointer that goes with a loan.
+    ///
+    /// # Safety
+    ///
+    /// The caller has counted the loan's beginning in the value, and will count its end after the last use of what this gives,
+    /// and at most once.
+    #[inline]
+    pub(crate) unsafe fn lend(&self) -> Loan<T> {
+        Loan(self.0)
+    }
+}
+
+impl<T: Lender> Deref for Owner<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: as in `block`.
+        unsafe { &self.0.as_ref().value }
+    }
+}
+
+impl<T: Lender> Clone for Owner<T> {
+    fn clone(&self) -> Self {
+        self.block().owners.fetch_add(1, Ordering::Relaxed);
+        Self(self.0)
+    }
+}
+
+impl<T: Lender> Drop for Owner<T> {
+    fn drop(&mut self) {
+        let owners = &self.block().owners;
+        let mut count = owners.load(Ordering::Relaxed);
+        while count > 1 {
+            match owners.compare_exchange(count, count - 1, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(actual) => count = actual,
+            }
+        }
+        // Perhaps the last. That one goes under the lock, because it touches the block after it has given it up.
+        let mut list = retired();
+        if self.block().owners.fetch_sub(1, Ordering::Release) == 1 {
+            fence(Ordering::Acquire);
+            if self.block().retired.load(Ordering::Relaxed) == 0 {
+                self.block().retired.store(1, Ordering::Relaxed);
+                list.push(Retired(self.0));
+            }
+        }
+        let free = take_free(&mut list);
+        drop(list);
+        // Runs the destructors of the user's listeners, and so without the lock.
+        drop(free);
+    }
+}
+
+impl<T: Lender> Loan<T> {
+    /// Makes an owner of a borrower, for what must outlive the loan's end.
+    pub(crate) fn own(&self) -> Owner<T> {
+        // SAFETY: the loan's end has not been counted, so the block is alive.
+        let block = unsafe { self.0.as_ref() };
+        block.owners.fetch_add(1, Ordering::Relaxed);
+        Owner(self.0)
+    }
+
+    /// Ends the loan: `count` counts that, and does nothing with the value afterwards.
+    #[inline]
+    pub(crate) fn end(self, count: impl FnOnce(&T)) {
+        // SAFETY: the loan's end has not been counted. The references below do not outlive that in a way that matters: the
+        // block is not `Freeze`, so that, as for the count of an `Arc`, nothing is assumed about it behind our back.
+        let block = unsafe { self.0.as_ref() };
+        let is_retired = block.retired.load(Ordering::Relaxed) != 0;
+        count(&block.value);
+        if is_retired {
+            look_through();
+        }
+    }
+}
+
+impl<T: Lender> Deref for Loan<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: who has the loan has not yet counted its end: see `lend`.
+        unsafe { &self.0.as_ref().value }
+    }
+}
+
+impl<T: Lender> fmt::Debug for Loan<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Loan")
+    }
+}
+
+trait Erased: Send + Sync {
+    fn is_free(&self) -> bool;
+}
+
+impl<T: Lender> Erased for Block<T> {
+    fn is_free(&self) -> bool {
+        // In this order: a loan may make itself an owner before it ends, but not after.
+        !self.value.has_loans() && self.owners.load(Ordering::Acquire) == 0
+    }
+}
+
+struct Retired(NonNull<dyn Erased>);
+
+// SAFETY: `Erased` is `Send` and `Sync`.
+unsafe impl Send for Retired {}
+
+#[cfg(not(breaker_loom))]
+static RETIRED: Mutex<Vec<Retired>> = Mutex::new(Vec::new());
+
+#[cfg(breaker_loom)]
+loom::lazy_static! {
+    static ref RETIRED: Mutex<Vec<Retired>> = Mutex::new(Vec::new());
+}
+
+fn retired() -> MutexGuard<'static, Vec<Retired>> {
+    RETIRED
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cold]
+fn look_through() {
+    let mut list = retired();
+    let free = take_free(&mut list);
+    drop(list);
+    drop(free);
+}
+
+fn take_free(list: &mut Vec<Retired>) -> Vec<Box<dyn Erased>> {
+    let mut free = Vec::new();
+    list.retain(|retired| {
+        // SAFETY: what is on the list is alive: it is taken off before it is freed, both under the lock.
+        let is_free = unsafe { retired.0.as_ref() }.is_free();
+        if is_free {
+            // SAFETY: it came from a box; there is no owner and no loan any more, and no way to make one, and who was the last
+            // owner is done with it, because he was so under the lock.
+            free.push(unsafe { Box::from_raw(retired.0.as_ptr()) });
+        }
+        !is_free
+    });
+    free
+}
+
+#[cfg(all(test, not(breaker_loom)))]
+mod tests {
+    use std::sync::{Arc, Weak};
+
+    use super::*;
+
+    struct Counted {
+        begun: AtomicU64,
+        ended: AtomicU64,
+        _alive: Arc<()>,
+    }
+
+    // SAFETY: an end is counted by a releasing addition, and read by an acquiring load.
+    unsafe impl Lender for Counted {
+        fn has_loans(&self) -> bool {
+            let ended = self.ended.load(Ordering::Acquire);
+            self.begun.load(Ordering::Acquire) != ended
+        }
+    }
+
+    fn counted() -> (Owner<Counted>, Weak<()>) {
+        let alive = Arc::new(());
+        let weak = Arc::downgrade(&alive);
+        let value = Counted {
+            begun: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+            _alive: alive,
+        };
+        (Owner::new(value), weak)
+    }
+
+    fn borrow(owner: &Owner<Counted>) -> Loan<Counted> {
+        owner.begun.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: counted above; `give_back` counts the end and consumes the loan.
+        unsafe { owner.lend() }
+    }
+
+    fn give_back(loan: Loan<Counted>) {
+        loan.end(|value| {
+            value.ended.fetch_add(1, Ordering::Release);
+        });
+    }
+
+    #[test]
+    fn without_loans_the_last_owner_frees() {
+        let (owner, alive) = counted();
+        let other = owner.clone();
+        give_back(borrow(&owner));
+        drop(owner);
+        assert!(alive.upgrade().is_some());
+        drop(other);
+        assert!(alive.upgrade().is_none());
+    }
+
+    #[test]
+    fn the_last_loan_frees_what_has_no_owner() {
+        let (owner, alive) = counted();
+        let (a, b) = (borrow(&owner), borrow(&owner));
+        drop(owner);
+        give_back(a);
+        assert!(alive.upgrade().is_some());
+        give_back(b);
+        assert!(alive.upgrade().is_none());
+    }
+
+    #[test]
+    fn a_loan_may_become_an_owner_after_all_others_have_gone() {
+        let (owner, alive) = counted();
+        let loan = borrow(&owner);
+        drop(owner);
+        let again = loan.own();
+        give_back(loan);
+        assert!(alive.upgrade().is_some());
+        drop(again);
+        assert!(alive.upgrade().is_none());
+    }
+
+    #[test]
+    fn threads_that_race_with_the_last_owner_free_it_exactly_once() {
+        for _ in 0..2_000 {
+            let (owner, alive) = counted();
+            let loans: Vec<_> = (0..2).map(|_| borrow(&owner)).collect();
+            std::thread::scope(|scope| {
+                for loan in loans {
+                    scope.spawn(move || {
+                        let own = loan.own();
+                        give_back(loan);
+                        drop(own);
+                    });
+                }
+                drop(owner);
+            });
+            // Whoever came last may have left it on the list.
+            look_through();
+            assert!(alive.upgrade().is_none());
+        }
+    }
+}
+
+#[cfg(all(test, breaker_loom))]
+mod loom_tests {
+    use loom::{cell::UnsafeCell, thread};
+
+    use super::*;
+
+    // Reading it is a use of the value, dropping it a write to it: loom says so if the two are not ordered.
+    struct Watched {
+        begun: AtomicU64,
+        ended: AtomicU64,
+        body: UnsafeCell<u32>,
+        freed: loom::sync::Arc<AtomicU64>,
+    }
+
+    // SAFETY: only loom's own cells are inside, which are watched.
+    unsafe impl Sync for Watched {}
+
+    // SAFETY: as in the tests above.
+    unsafe impl Lender for Watched {
+        fn has_loans(&self) -> bool {
+            let ended = self.ended.load(Ordering::Acquire);
+            self.begun.load(Ordering::Acquire) != ended
+        }
+    }
+
+    impl Drop for Watched {
+        fn drop(&mut self) {
+            self.body.with_mut(|body| {
+                // SAFETY: nobody else is there any more, which is what is being tested.
+                unsafe { *body = 0 }
+            });
+            self.freed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn watched(freed: &loom::sync::Arc<AtomicU64>) -> Owner<Watched> {
+        Owner::new(Watched {
+            begun: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+            body: UnsafeCell::new(7),
+            freed: freed.clone(),
+        })
+    }
+
+    fn borrow(owner: &Owner<Watched>) -> Loan<Watched> {
+        owner.begun.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: counted above; the end is counted once, in `give_back`.
+        unsafe { owner.lend() }
+    }
+
+    fn give_back(loan: Loan<Watched>) {
+        // SAFETY: reading beside other readers.
+        loan.body.with(|body| assert_eq!(unsafe { *body }, 7));
+        loan.end(|value| {
+            value.ended.fetch_add(1, Ordering::Release);
+        });
+    }
+
+    #[test]
+    fn loom_a_loan_that_ends_while_the_last_owner_goes_is_freed_once_and_not_before() {
+        loom::model(|| {
+            let freed = loom::sync::Arc::new(AtomicU64::new(0));
+            let owner = watched(&freed);
+            let loan = borrow(&owner);
+            let ending = thread::spawn(move || give_back(loan));
+            drop(owner);
+            ending.join().unwrap();
+            look_through();
+            assert_eq!(freed.load(Ordering::Relaxed), 1);
+        });
+    }
+
+    #[test]
+    fn loom_a_loan_that_becomes_an_owner_while_the_last_owner_goes() {
+        loom::model(|| {
+            let freed = loom::sync::Arc::new(AtomicU64::new(0));
+            let owner = watched(&freed);
+            let loan = borrow(&owner);
+            let ending = thread::spawn(move || {
+                let own = loan.own();
+                give_back(loan);
+                own.body.with(|body| {
+                    // SAFETY: reading beside other readers.
+                    assert_eq!(unsafe { *body }, 7)
+                });
+                drop(own);
+            });
+            drop(owner);
+            ending.join().unwrap();
+            look_through();
+            assert_eq!(freed.load(Ordering::Relaxed), 1);
+        });
+    }
+}
