@@ -62,7 +62,7 @@ fn all_of_it() {
     assert_eq!(breaker.state(), State::Closed);
     breaker.try_acquire().expect("closed").failure();
     assert_eq!(breaker.state(), State::Open);
-    assert!(breaker.snapshot().window.is_some());
+    assert_eq!(breaker.snapshot().windows.len(), 1);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn the_builders_limits_are_configuration_errors() {
         "key `product.bulkhead.max_concurrent` is missing",
         "key `product.bulkhead.max_queue`: found 9000000",
         "key `product.breaker.open_for`: found \"0s\", allowed: 1ms to 30 days",
-        "key `product.breaker.half_open_trials`: found 0, allowed: 1 to 65535",
+        "key `product.breaker.half_open_trials`: found 0, allowed: 1 to 255",
         "key `product.breaker.failure_rate.threshold`: found 0, allowed: more than 0, up to 1",
         "key `product.breaker.failure_rate.minimum_calls`: found 6, allowed: 1 to the size of the window, 5",
     ];
@@ -172,6 +172,12 @@ async fn registered_guards_are_shown_on_the_ops_listener() {
             .is_some_and(|left| left > 3_500_000),
         "{breaker}"
     );
+    assert_eq!(
+        (breaker["held"].as_bool(), breaker["control"].as_str()),
+        (Some(false), Some("automatic"))
+    );
+    assert!(breaker["window"].is_null(), "{breaker}");
+    assert_eq!(breaker["windows"].as_array().map(Vec::len), Some(0));
     let transition = &breaker["transitions"][0];
     assert_eq!(
         (transition["from"].as_str(), transition["to"].as_str()),
@@ -194,6 +200,9 @@ async fn registered_guards_are_shown_on_the_ops_listener() {
         "circuit_breaker_transitions_total{breaker=\"guarded\",from=\"CLOSED\",to=\"OPEN\"} 1",
         "circuit_breaker_calls_total{breaker=\"guarded\",outcome=\"failure\"} 1",
         "circuit_breaker_refused_total{breaker=\"guarded\"} 1",
+        "circuit_breaker_slow_calls_total{breaker=\"guarded\"} 0",
+        "circuit_breaker_would_refuse_total{breaker=\"guarded\"} 0",
+        "circuit_breaker_leases_expired_total{breaker=\"guarded\"} 0",
         "bulkhead_max_concurrent{bulkhead=\"guarded\"} 3",
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");

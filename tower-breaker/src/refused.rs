@@ -65,32 +65,48 @@ impl fmt::Display for Reason {
     }
 }
 
-/// The name of a guard, in a refusal.
-///
-/// To share it costs an atomic addition, and another when the refusal is dropped: half of what a refusal costs. So each thread
-/// keeps the name of the last refusal that it dropped, and the next one for the same guard takes that.
-#[derive(Debug, Clone)]
-struct Name(Option<Arc<str>>);
+/// The name of a guard, as its refusals share it: one pointer, where `Arc<str>` is two.
+#[derive(Clone)]
+pub(crate) struct Label(Arc<Arc<str>>);
 
-thread_local! {
-    static SPARE: Cell<Option<Arc<str>>> = const { Cell::new(None) };
+impl Label {
+    pub(crate) fn new(name: Arc<str>) -> Self {
+        Self(Arc::new(name))
+    }
 }
 
-impl Name {
+/// A label in a refusal.
+///
+/// To share it costs an atomic addition, and another when the refusal is dropped: half of what a refusal costs. So each thread
+/// keeps the label of the last refusal that it dropped, and the next one of the same guard takes that.
+#[derive(Clone)]
+struct Borrowed(Option<Label>);
+
+thread_local! {
+    static SPARE: Cell<Option<Label>> = const { Cell::new(None) };
+}
+
+impl fmt::Debug for Details {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {:?}", self.reason(), self.wait())
+    }
+}
+
+impl Borrowed {
     #[inline]
-    fn of(guard: &Arc<str>) -> Self {
+    fn of(guard: &Label) -> Self {
         // A thread that is ending has no spare any more.
         let spare = SPARE.try_with(Cell::take).ok().flatten();
-        let kept = spare.filter(|spare| Arc::ptr_eq(spare, guard));
+        let kept = spare.filter(|spare| Arc::ptr_eq(&spare.0, &guard.0));
         Self(Some(kept.unwrap_or_else(|| guard.clone())))
     }
 
     fn as_str(&self) -> &str {
-        self.0.as_deref().unwrap_or_default()
+        self.0.as_ref().map_or("", |label| &**label.0)
     }
 }
 
-impl Drop for Name {
+impl Drop for Borrowed {
     #[inline]
     fn drop(&mut self) {
         // What was there before is dropped; so is this one, if the thread is ending.
@@ -98,26 +114,68 @@ impl Drop for Name {
     }
 }
 
+/// Reason and wait in one word: `bits 56..64` the reason, `0..56` the wait in nanoseconds, which is more than two years, all
+/// ones for none. A refusal is passed on by every guard and future on its way; two words pass in no time, more do not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Details(u64);
+
+const WAIT_BITS: u32 = 56;
+const NO_WAIT: u64 = (1 << WAIT_BITS) - 1;
+
+impl Details {
+    /// The wait in nanoseconds; beyond what there is room for, it is as long as there is.
+    #[inline]
+    pub(crate) const fn new(reason: Reason, wait: Option<u64>) -> Self {
+        let wait = match wait {
+            Some(wait) if wait < NO_WAIT => wait,
+            Some(_) => NO_WAIT - 1,
+            None => NO_WAIT,
+        };
+        Self((reason as u64) << WAIT_BITS | wait)
+    }
+
+    pub(crate) fn reason(self) -> Reason {
+        match self.0 >> WAIT_BITS {
+            1 => Reason::HalfOpenFull,
+            2 => Reason::ForcedOpen,
+            3 => Reason::Ramping,
+            4 => Reason::BulkheadFull,
+            5 => Reason::QueueFull,
+            6 => Reason::WaitedTooLong,
+            _ => Reason::CircuitOpen,
+        }
+    }
+
+    pub(crate) fn wait(self) -> Option<Duration> {
+        let wait = self.0 & NO_WAIT;
+        (wait != NO_WAIT).then(|| Duration::from_nanos(wait))
+    }
+}
+
 /// A call was refused by a guard and never reached the service behind it.
 ///
 /// Making one allocates nothing. The boxed form of an error (see [`mode::Boxed`](crate::mode::Boxed)) costs the
 /// one allocation of its box.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Refused {
-    name: Name,
-    reason: Reason,
-    retry_after: Option<Duration>,
+    name: Borrowed,
+    details: Details,
 }
 
 impl Refused {
-    // `name` is shared with the guard.
     #[inline]
-    pub(crate) fn new(name: &Arc<str>, reason: Reason, retry_after: Option<Duration>) -> Self {
+    pub(crate) fn new(guard: &Label, details: Details) -> Self {
         Self {
-            name: Name::of(name),
-            reason,
-            retry_after,
+            name: Borrowed::of(guard),
+            details,
         }
+    }
+
+    /// For tests of what is done with one.
+    #[cfg(test)]
+    pub(crate) fn sample(name: &str, reason: Reason, wait: Option<Duration>) -> Self {
+        let wait = wait.map(|wait| wait.as_nanos() as u64);
+        Self::new(&Label::new(name.into()), Details::new(reason, wait))
     }
 
     /// The name of the guard that refused.
@@ -127,17 +185,17 @@ impl Refused {
 
     /// Why it refused.
     pub fn reason(&self) -> Reason {
-        self.reason
+        self.details.reason()
     }
 
     /// The state of the circuit that refused; `None` for a guard that is no circuit.
     pub fn state(&self) -> Option<State> {
-        self.reason.state()
+        self.reason().state()
     }
 
     /// How long until the guard may admit a call again, when it knows.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        self.details.wait()
     }
 
     /// Looks for a refusal in an error and everything it was caused by.
@@ -163,10 +221,20 @@ impl Refused {
     }
 }
 
+impl fmt::Debug for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refused")
+            .field("name", &self.name())
+            .field("reason", &self.reason())
+            .field("retry_after", &self.retry_after())
+            .finish()
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` refused the call: {}", self.name(), self.reason)?;
-        match self.retry_after {
+        write!(f, "`{}` refused the call: {}", self.name(), self.reason())?;
+        match self.retry_after() {
             Some(wait) if !wait.is_zero() => write!(f, "; retry in {:?}", whole_milliseconds(wait)),
             _ => Ok(()),
         }
@@ -190,7 +258,41 @@ mod tests {
     use super::*;
 
     fn refused(wait: Option<Duration>) -> Refused {
-        Refused::new(&"stock".into(), Reason::CircuitOpen, wait)
+        Refused::sample("stock", Reason::CircuitOpen, wait)
+    }
+
+    #[test]
+    fn every_reason_and_every_wait_survives_being_packed() {
+        let reasons = [
+            Reason::CircuitOpen,
+            Reason::HalfOpenFull,
+            Reason::ForcedOpen,
+            Reason::Ramping,
+            Reason::BulkheadFull,
+            Reason::QueueFull,
+            Reason::WaitedTooLong,
+        ];
+        for reason in reasons {
+            for wait in [None, Some(0), Some(1), Some(NO_WAIT - 1)] {
+                let details = Details::new(reason, wait);
+                let wait = wait.map(Duration::from_nanos);
+                assert_eq!((details.reason(), details.wait()), (reason, wait));
+            }
+        }
+        let long = Details::new(Reason::QueueFull, Some(u64::MAX));
+        assert_eq!(long.wait(), Some(Duration::from_nanos(NO_WAIT - 1)));
+        assert_eq!(size_of::<Refused>(), 16);
+    }
+
+    #[test]
+    fn refusals_of_several_guards_keep_their_names() {
+        let labels = ["a", "b"].map(|name| Label::new(name.into()));
+        let refused = |at: usize| Refused::new(&labels[at], Details::new(Reason::QueueFull, None));
+        let kept = refused(0);
+        for at in [0, 1, 0, 0, 1, 1] {
+            assert_eq!(refused(at).name(), ["a", "b"][at]);
+            assert_eq!(kept.clone().name(), "a");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use tower_breaker::{
-    CircuitBreaker, FailureRate,
+    CircuitBreaker, FailureRate, State,
     breaker::{CircuitBreakerBuilder, OpenWait, Preset, Ramp, SlowCallRate, TrialRate},
 };
 
@@ -726,4 +726,108 @@ fn presets_build() {
     ] {
         assert_builds(CircuitBreaker::builder("stock").preset(preset));
     }
+}
+
+fn fail(breaker: &CircuitBreaker, calls: usize) {
+    for _ in 0..calls {
+        assert_eq!(breaker.state(), State::Closed);
+        breaker.try_acquire().unwrap().failure();
+    }
+}
+
+// What is left of the open wait; then it is over.
+async fn sit_out(breaker: &CircuitBreaker) -> Duration {
+    assert_eq!(breaker.state(), State::Open);
+    let wait = breaker.snapshot().open_remaining.unwrap();
+    tokio::time::advance(wait - ns(1)).await;
+    assert!(breaker.try_acquire().is_err());
+    tokio::time::advance(ns(1)).await;
+    wait
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_defaults_are_what_the_documentation_says() {
+    let breaker = builder().build().unwrap();
+    fail(&breaker, 5);
+    assert_eq!(sit_out(&breaker).await, ms(30_000), "open_for");
+    let trial = breaker.try_acquire().unwrap();
+    assert!(breaker.try_acquire().is_err(), "half_open_trials");
+    tokio::time::advance(ms(60_000) - ns(1)).await;
+    assert!(breaker.try_acquire().is_err());
+    assert_eq!(breaker.state(), State::HalfOpen);
+    tokio::time::advance(ns(1)).await;
+    assert!(breaker.try_acquire().is_err());
+    assert_eq!(breaker.state(), State::Open, "trial_lease");
+    assert_eq!(breaker.snapshot().leases_expired, 1);
+    trial.success();
+    assert_eq!(breaker.snapshot().stale, 1);
+
+    assert_eq!(sit_out(&breaker).await, ms(30_000), "fixed");
+    drop(breaker.try_acquire().unwrap());
+    assert_eq!(breaker.state(), State::Open, "on_abandoned");
+    sit_out(&breaker).await;
+    breaker.try_acquire().unwrap().success();
+    assert_eq!(breaker.state(), State::Closed, "success_threshold");
+    let calls: Vec<_> = (0..100).map(|_| breaker.try_acquire()).collect();
+    assert!(calls.iter().all(Result::is_ok), "no ramp");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_simple_presets_do_what_their_table_says() {
+    for (preset, failures, wait, successes) in [
+        (Preset::OneMinute, 5, 60, 2),
+        (Preset::FiveSeconds, 3, 5, 1),
+        (Preset::HalfMinute, 5, 30, 1),
+    ] {
+        let breaker = CircuitBreaker::builder("stock")
+            .preset(preset)
+            .build()
+            .unwrap();
+        fail(&breaker, failures);
+        assert_eq!(
+            sit_out(&breaker).await,
+            Duration::from_secs(wait),
+            "{preset:?}"
+        );
+        for _ in 0..successes {
+            assert_ne!(breaker.state(), State::Closed, "{preset:?}");
+            breaker.try_acquire().unwrap().success();
+        }
+        assert_eq!(breaker.state(), State::Closed, "{preset:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_preset_for_http_clients_waits_longer_each_time() {
+    let breaker = CircuitBreaker::builder("stock")
+        .preset(Preset::HttpClient)
+        .build()
+        .unwrap();
+    fail(&breaker, 10);
+    for longest in [5_000, 10_000, 20_000, 40_000, 60_000, 60_000] {
+        let wait = sit_out(&breaker).await;
+        assert!(
+            (ms(longest * 4 / 5)..=ms(longest)).contains(&wait),
+            "{wait:?} of {longest} ms"
+        );
+        breaker.try_acquire().unwrap().failure();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_preset_for_http_clients_notices_half_an_outage() {
+    let breaker = CircuitBreaker::builder("stock")
+        .preset(Preset::HttpClient)
+        .build()
+        .unwrap();
+    for call in 1..=20 {
+        assert_eq!(breaker.state(), State::Closed, "{call}");
+        let permit = breaker.try_acquire().unwrap();
+        if call % 2 == 0 {
+            permit.failure();
+        } else {
+            permit.success();
+        }
+    }
+    assert_eq!(breaker.state(), State::Open);
 }

@@ -7,6 +7,9 @@ const STATE: &str = "circuit_breaker_state";
 const CALLS: &str = "circuit_breaker_calls_total";
 const REFUSED: &str = "circuit_breaker_refused_total";
 const TRIALS: &str = "circuit_breaker_trials_total";
+const SLOW: &str = "circuit_breaker_slow_calls_total";
+const WOULD_REFUSE: &str = "circuit_breaker_would_refuse_total";
+const LEASES: &str = "circuit_breaker_leases_expired_total";
 const RUNNING: &str = "bulkhead_calls_in_flight";
 const QUEUED: &str = "bulkhead_calls_queued";
 const LIMIT: &str = "bulkhead_max_concurrent";
@@ -21,6 +24,12 @@ pub(crate) fn describe() {
         TRIALS,
         "Trial calls of the half-open circuit whose result counted, by outcome"
     );
+    describe_counter!(SLOW, "Calls that took longer than the circuit allows");
+    describe_counter!(
+        WOULD_REFUSE,
+        "Calls that a circuit in a dry run admitted and would have refused"
+    );
+    describe_counter!(LEASES, "Trial calls that did not finish within their lease");
     describe_counter!(
         crate::resilience::events::TRANSITIONS,
         "Changes of the circuit's state"
@@ -48,6 +57,9 @@ pub(super) fn breaker(snapshot: &Snapshot) {
         counter!(CALLS, "breaker" => name(), "outcome" => outcome).absolute(calls);
     }
     counter!(REFUSED, "breaker" => name()).absolute(snapshot.refused);
+    counter!(SLOW, "breaker" => name()).absolute(snapshot.slow);
+    counter!(WOULD_REFUSE, "breaker" => name()).absolute(snapshot.would_refuse);
+    counter!(LEASES, "breaker" => name()).absolute(snapshot.leases_expired);
     for (outcome, trials) in [
         ("success", snapshot.trials_succeeded),
         ("failure", snapshot.trials_failed),

@@ -4,7 +4,8 @@ pub(crate) mod gauges;
 mod report;
 
 pub use report::{
-    BreakerReport, BulkheadReport, Report, TimeInStateReport, TransitionReport, WindowReport,
+    BreakerReport, BulkheadReport, RateReport, Report, TimeInStateReport, TransitionReport,
+    WindowReport,
 };
 
 use report::Calendar;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tower_breaker::breaker::{RateKind, WindowSnapshot};
 use tower_breaker::{Bulkhead, CircuitBreaker, Transition};
 
 /// The state of all registered guards.
@@ -24,24 +25,38 @@ pub struct BreakerReport {
     pub name: String,
     /// `CLOSED`, `OPEN` or `HALF_OPEN`.
     pub state: &'static str,
+    /// Whether `control` is anything but `automatic`.
     pub held: bool,
+    /// `automatic`, `forced_open`, `forced_closed` or `disabled`.
+    pub control: &'static str,
+    pub dry_run: bool,
     pub generation: u64,
     pub consecutive_failures: u32,
+    /// The first failure-rate rule's window.
     pub window: Option<WindowReport>,
+    /// Every rate rule's window.
+    pub windows: Vec<RateReport>,
     pub open_remaining_ms: Option<u64>,
+    pub recovery_attempt: u32,
     pub trials_in_flight: u32,
     pub trial_successes: u32,
+    pub trial_failures: u32,
     pub admitted: u64,
     pub succeeded: u64,
     pub failed: u64,
     pub ignored: u64,
     pub abandoned: u64,
+    pub slow: u64,
     pub refused: u64,
+    pub would_refuse: u64,
     pub stale: u64,
     pub trials_succeeded: u64,
     pub trials_failed: u64,
+    pub trial_success_rate: Option<f64>,
+    pub leases_expired: u64,
     pub transition_count: u64,
     pub time_in_state_ms: TimeInStateReport,
+    pub open_while_healthy_ms: u64,
     /// The latest transitions, oldest first.
     pub transitions: Vec<TransitionReport>,
 }
@@ -54,6 +69,19 @@ pub struct WindowReport {
     /// Failures among them.
     pub failures: u32,
     /// Failures per call; `null` below the rule's minimum of calls.
+    pub rate: Option<f64>,
+}
+
+/// The calls a rate rule looks at.
+#[derive(Debug, Clone, Serialize)]
+pub struct RateReport {
+    /// What the rule counts: `failures` or `slow_calls`.
+    pub kind: &'static str,
+    /// Calls in the window.
+    pub calls: u32,
+    /// Failures, or slow calls, among them.
+    pub hits: u32,
+    /// Hits per call; `null` below the rule's minimum of calls.
     pub rate: Option<f64>,
 }
 
@@ -141,36 +169,67 @@ impl BreakerReport {
         Self {
             name: snapshot.name.to_string(),
             state: snapshot.state.as_str(),
-            held: snapshot.held,
+            held: snapshot.control.is_held(),
+            control: snapshot.control.as_str(),
+            dry_run: snapshot.dry_run,
             generation: snapshot.generation,
             consecutive_failures: snapshot.consecutive_failures,
-            window: snapshot.window.map(|window| WindowReport {
-                calls: window.calls,
-                failures: window.failures,
-                rate: window.rate,
-            }),
+            window: snapshot
+                .windows
+                .iter()
+                .find(|window| window.kind == RateKind::Failures)
+                .map(WindowReport::of),
+            windows: snapshot.windows.iter().map(RateReport::of).collect(),
             open_remaining_ms: snapshot.open_remaining.map(millis),
+            recovery_attempt: snapshot.recovery_attempt,
             trials_in_flight: snapshot.trials_in_flight,
             trial_successes: snapshot.trial_successes,
+            trial_failures: snapshot.trial_failures,
             admitted: snapshot.admitted,
             succeeded: snapshot.succeeded,
             failed: snapshot.failed,
             ignored: snapshot.ignored,
             abandoned: snapshot.abandoned,
+            slow: snapshot.slow,
             refused: snapshot.refused,
+            would_refuse: snapshot.would_refuse,
             stale: snapshot.stale,
             trials_succeeded: snapshot.trials_succeeded,
             trials_failed: snapshot.trials_failed,
+            trial_success_rate: snapshot.trial_success_rate,
+            leases_expired: snapshot.leases_expired,
             transition_count: snapshot.transitions,
             time_in_state_ms: TimeInStateReport {
                 closed: millis(snapshot.time_in_state.closed),
                 open: millis(snapshot.time_in_state.open),
                 half_open: millis(snapshot.time_in_state.half_open),
             },
+            open_while_healthy_ms: millis(snapshot.open_while_healthy),
             transitions: transitions
                 .iter()
                 .map(|transition| TransitionReport::of(transition, calendar))
                 .collect(),
+        }
+    }
+}
+
+impl WindowReport {
+    fn of(window: &WindowSnapshot) -> Self {
+        Self {
+            calls: window.calls,
+            failures: window.hits,
+            rate: window.rate,
+        }
+    }
+}
+
+impl RateReport {
+    fn of(window: &WindowSnapshot) -> Self {
+        Self {
+            kind: window.kind.as_str(),
+            calls: window.calls,
+            hits: window.hits,
+            rate: window.rate,
         }
     }
 }

@@ -36,6 +36,8 @@ pub struct Policy {
 const LONGEST: Duration = Duration::from_secs(3600);
 /// Without a time-out, an abandoned call that took longer than this counts as failed.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// A trial that takes longer than this has failed, unless the time-out is the more patient of the two.
+const LEASE: Duration = Duration::from_secs(60);
 
 impl Policy {
     /// Reads an upstream's table; the guards get the table's name.
@@ -60,6 +62,8 @@ impl Policy {
             Some(_) => Abandoned::Ignore,
             None => Abandoned::FailureAfter(PATIENCE),
         };
+        // So that a trial times out before its lease is over.
+        let lease = LEASE.max(timeout.unwrap_or_default() * 2);
         Self {
             timeout,
             bulkhead: section
@@ -67,7 +71,7 @@ impl Policy {
                 .and_then(|mut section| bulkhead(&mut section, name)),
             breaker: section.section("breaker").and_then(|mut section| {
                 breaker(&mut section, name, |section, builder| {
-                    more(section, builder.on_abandoned(abandoned))
+                    more(section, builder.on_abandoned(abandoned).trial_lease(lease))
                 })
             }),
         }
@@ -141,7 +145,11 @@ fn count(section: &mut Section<'_>, key: &str) -> Option<u32> {
 fn reject(section: &mut Section<'_>, error: &BuildError) {
     for problem in error.problems() {
         match problem.option() {
-            "rules" => section.reject("consecutive_failures", problem.allowed()),
+            // Of the builder's rules, these are the two that have keys.
+            "rules" => section.reject(
+                "consecutive_failures",
+                "at least one of `consecutive_failures` and `failure_rate`",
+            ),
             "failure_rate.over_calls" => section
                 .section_or_empty("failure_rate")
                 .reject("window", problem.allowed()),

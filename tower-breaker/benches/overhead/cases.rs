@@ -14,7 +14,9 @@ use std::{
 };
 
 use tower::{Layer, Service, limit::GlobalConcurrencyLimitLayer, timeout::TimeoutLayer};
-use tower_breaker::{Bulkhead, BulkheadLayer, CircuitBreaker, CircuitBreakerLayer, FailureRate};
+use tower_breaker::{
+    Bulkhead, BulkheadLayer, CircuitBreaker, CircuitBreakerLayer, FailureRate, SlowCallRate,
+};
 
 /// Makes a number of calls.
 pub type Calls = Box<dyn FnMut(u64) + Send>;
@@ -50,6 +52,24 @@ pub fn all() -> Vec<Case> {
         .threshold(0.5)
         .minimum_calls(20);
     let count = breaker().failure_rate(rate).build().unwrap();
+    let slow = SlowCallRate::over_calls(100)
+        .slower_than(Duration::from_secs(1))
+        .threshold(0.5)
+        .minimum_calls(20);
+    let count_slow = breaker()
+        .failure_rate(rate)
+        .slow_call_rate(slow)
+        .build()
+        .unwrap();
+    // So many calls are in the window before the first that is measured, and none of them leaves it meanwhile.
+    let time = |calls| {
+        let rate = FailureRate::over_time(Duration::from_secs(60 * 60)).minimum_calls(20);
+        let breaker = breaker().failure_rate(rate).build().unwrap();
+        for _ in 0..calls {
+            breaker.try_acquire().unwrap().success();
+        }
+        breaker
+    };
     let open = breaker().consecutive_failures(1).build().unwrap();
     open.try_acquire().unwrap().failure();
 
@@ -88,6 +108,22 @@ pub fn all() -> Vec<Case> {
             layered(typed_breaker(&consecutive)),
         ),
         ours("breaker-closed-count", layered(typed_breaker(&count))),
+        ours(
+            "breaker-closed-count-slow",
+            layered(typed_breaker(&count_slow)),
+        ),
+        ours(
+            "breaker-closed-time-1k",
+            layered(typed_breaker(&time(1_000))),
+        ),
+        ours(
+            "breaker-closed-time-10k",
+            layered(typed_breaker(&time(10_000))),
+        ),
+        ours(
+            "breaker-closed-time-100k",
+            layered(typed_breaker(&time(100_000))),
+        ),
         ours("breaker-open", layered(typed_breaker(&open))),
         ours("bulkhead", layered(typed_bulkhead(&free))),
         ours("bulkhead-full", {

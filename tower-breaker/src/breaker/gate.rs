@@ -6,7 +6,12 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use super::{CircuitBreaker, machine::Denied, permit::Admission, shared::Outcome};
+use super::{
+    CircuitBreaker,
+    machine::{Denied, WAIT_OVER},
+    permit::Admission,
+    shared::Outcome,
+};
 use crate::Refused;
 
 /// Stands between a service and its circuit.
@@ -126,9 +131,9 @@ impl Gate {
         let denied = if generation == shared.generation() {
             denied
         } else {
-            shared.denied().unwrap_or(Denied::WAIT_OVER)
+            shared.denied().unwrap_or(WAIT_OVER)
         };
-        shared.refuse(denied.reason, denied.wait)
+        shared.refuse(denied)
     }
 }
 

@@ -25,7 +25,7 @@ use super::{
     snapshot::Snapshot,
     transition::{State, Transition},
 };
-use crate::{Refused, ownership::Owner};
+use crate::{Refused, ownership::Owner, refused::Label};
 
 /// A named circuit breaker. Clones share the one circuit.
 ///
@@ -73,6 +73,7 @@ impl CircuitBreaker {
                 recovery: parts.recovery,
                 times_calls,
                 dry_run: AtomicBool::new(parts.dry_run),
+                label: Label::new(parts.name.clone()),
                 name: parts.name,
                 journal: Journal::new(parts.listeners, origin),
                 clock: parts.clock,

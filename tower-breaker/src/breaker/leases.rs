@@ -18,8 +18,8 @@ pub(super) struct Leases {
 /// A trial's hold on its cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Lease {
-    cell: u8,
-    held: u64,
+    pub(super) cell: u8,
+    pub(super) held: u64,
 }
 
 const FREE: u64 = 0;

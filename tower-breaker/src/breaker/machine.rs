@@ -10,6 +10,8 @@ mod fresh;
 mod manual;
 mod trial;
 
+use std::fmt;
+
 use super::{
     deadline::Deadline,
     gauge::Gauge,
@@ -23,6 +25,7 @@ use super::{
 };
 use crate::{
     Reason,
+    refused::Details,
     sync::{AtomicU64, Ordering},
 };
 
@@ -43,10 +46,15 @@ pub(super) struct Machine {
 }
 
 /// What an admitted call must show when it reports its result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// Two whole words: a call moves its ticket about a few times, and a word that is written in parts and then read as a whole
+/// makes a processor wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ticket {
-    pub(super) generation: u32,
-    pub(super) standing: Standing,
+    // `bits 0..30` generation, `32..34` standing, `40..48` the cell of a trial's lease.
+    bits: u64,
+    // What is in that cell.
+    held: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,31 +65,77 @@ pub(super) enum Standing {
     Shadow,
 }
 
+const TRIAL: u64 = 1 << 32;
+const TRIAL_WITH_LEASE: u64 = 2 << 32;
+const SHADOW: u64 = 3 << 32;
+const STANDING: u64 = 3 << 32;
+const CELL_SHIFT: u32 = 40;
+
 impl Ticket {
-    pub(super) fn is_trial(&self) -> bool {
-        matches!(self.standing, Standing::Trial(_))
+    #[inline]
+    pub(super) fn call(generation: u32) -> Self {
+        Self {
+            bits: u64::from(generation),
+            held: 0,
+        }
+    }
+
+    pub(super) fn trial(generation: u32, lease: Option<Lease>) -> Self {
+        match lease {
+            Some(Lease { cell, held }) => Self {
+                bits: u64::from(generation) | TRIAL_WITH_LEASE | u64::from(cell) << CELL_SHIFT,
+                held,
+            },
+            None => Self {
+                bits: u64::from(generation) | TRIAL,
+                held: 0,
+            },
+        }
+    }
+
+    pub(super) fn shadow() -> Self {
+        Self {
+            bits: SHADOW,
+            held: 0,
+        }
+    }
+
+    #[inline]
+    pub(super) fn generation(self) -> u32 {
+        self.bits as u32
+    }
+
+    #[inline]
+    pub(super) fn standing(self) -> Standing {
+        match self.bits & STANDING {
+            0 => Standing::Call,
+            TRIAL => Standing::Trial(None),
+            TRIAL_WITH_LEASE => Standing::Trial(Some(Lease {
+                cell: (self.bits >> CELL_SHIFT) as u8,
+                held: self.held,
+            })),
+            _ => Standing::Shadow,
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_trial(self) -> bool {
+        matches!(self.bits & STANDING, TRIAL | TRIAL_WITH_LEASE)
     }
 }
 
-/// A refusal. `wait` is what is left of the open wait in nanoseconds, when that is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Denied {
-    pub(super) reason: Reason,
-    pub(super) wait: Option<u64>,
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{} {:?}", self.generation(), self.standing())
+    }
 }
 
-impl Denied {
-    /// The open wait is over, but this call is not the one to try.
-    pub(super) const WAIT_OVER: Self = Self {
-        reason: Reason::CircuitOpen,
-        wait: Some(0),
-    };
+/// A refusal: why, and what is left of the open wait, when that is known.
+pub(super) type Denied = Details;
 
-    const HALF_OPEN_FULL: Self = Self {
-        reason: Reason::HalfOpenFull,
-        wait: None,
-    };
-}
+/// The open wait is over, but this call is not the one to try.
+pub(super) const WAIT_OVER: Denied = Details::new(Reason::CircuitOpen, Some(0));
+const HALF_OPEN_FULL: Denied = Details::new(Reason::HalfOpenFull, None);
 
 /// A transition that the caller has just made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,17 +231,17 @@ impl Machine {
     #[inline]
     pub(super) fn admit_closed(&self) -> Option<Ticket> {
         let word = self.load();
-        word.is_plainly_closed().then(|| Ticket {
-            generation: word.generation(),
-            standing: Standing::Call,
-        })
+        word.is_plainly_closed()
+            .then(|| Ticket::call(word.generation()))
     }
 
     /// Whether a success changes nothing: the whole of [`settle`](Self::settle) on the fast path.
     #[inline]
     pub(super) fn success_is_no_news(&self, ticket: Ticket) -> bool {
-        // A trial's ticket is of another generation than any closed episode, and so is a shadow's.
-        self.gauges.is_empty() && self.load().is_untroubled(ticket.generation)
+        // Anything but a plain call has bits above the generation, and so is equal to no generation.
+        self.gauges.is_empty()
+            && ticket.bits <= u64::from(u32::MAX)
+            && self.load().is_untroubled(ticket.generation())
     }
 
     /// Admits a call, as a trial if the state asks for one and the caller `may_try`.
@@ -198,10 +252,7 @@ impl Machine {
     ) -> Result<(Ticket, Option<Change>), Denied> {
         let mut word = self.load();
         loop {
-            let call = Ticket {
-                generation: word.generation(),
-                standing: Standing::Call,
-            };
+            let call = Ticket::call(word.generation());
             let (next, at, cause) = match word.phase() {
                 Phase::Closed {
                     duty: Duty::Ramp, ..
@@ -223,11 +274,7 @@ impl Machine {
                     let next = word.next(self.closed(0, Duty::Rules));
                     match self.begin_closed(word, next, at, Cause::HoldElapsed) {
                         Ok(change) => {
-                            let call = Ticket {
-                                generation: next.generation(),
-                                ..call
-                            };
-                            return Ok((call, Some(change)));
+                            return Ok((Ticket::call(next.generation()), Some(change)));
                         }
                         Err(actual) => word = actual,
                     }
@@ -241,7 +288,7 @@ impl Machine {
                 } => {
                     let at = self.expired(held, published, &now)?;
                     if !may_try {
-                        return Err(Denied::WAIT_OVER);
+                        return Err(WAIT_OVER);
                     }
                     let next = word.next(Phase::HalfOpen {
                         in_flight: 1,
@@ -258,7 +305,7 @@ impl Machine {
                     attempt,
                 } => {
                     if !may_try || !self.has_room(in_flight, successes + failures) {
-                        return Err(Denied::HALF_OPEN_FULL);
+                        return Err(HALF_OPEN_FULL);
                     }
                     let next = word.with(Phase::HalfOpen {
                         in_flight: in_flight + 1,
@@ -277,10 +324,7 @@ impl Machine {
                         .as_ref()
                         .zip(at)
                         .and_then(|(leases, at)| leases.take(generation, at));
-                    let ticket = Ticket {
-                        generation,
-                        standing: Standing::Trial(lease),
-                    };
+                    let ticket = Ticket::trial(generation, lease);
                     let change = at
                         .zip(cause)
                         .map(|(at, cause)| change(word, next, at, cause));
@@ -300,7 +344,7 @@ impl Machine {
                 held, published, ..
             } => match self.expired(held, published, now) {
                 Ok(_) if may_try => None,
-                Ok(_) => Some(Denied::WAIT_OVER),
+                Ok(_) => Some(WAIT_OVER),
                 Err(denied) => Some(denied),
             },
             Phase::HalfOpen {
@@ -309,7 +353,7 @@ impl Machine {
                 failures,
                 ..
             } => (!may_try || !self.has_room(in_flight, successes + failures))
-                .then_some(Denied::HALF_OPEN_FULL),
+                .then_some(HALF_OPEN_FULL),
         }
     }
 
@@ -325,10 +369,7 @@ impl Machine {
     // would act on it fails; a refusal that quotes it is off by no more than it is late.
     fn expired(&self, held: bool, published: bool, now: impl Fn() -> u64) -> Result<u64, Denied> {
         if held {
-            return Err(Denied {
-                reason: Reason::ForcedOpen,
-                wait: None,
-            });
+            return Err(Details::new(Reason::ForcedOpen, None));
         }
         let mut wait = None;
         if published {
@@ -338,10 +379,7 @@ impl Machine {
             }
             wait = Some(until - now);
         }
-        Err(Denied {
-            reason: Reason::CircuitOpen,
-            wait,
-        })
+        Err(Details::new(Reason::CircuitOpen, wait))
     }
 
     /// Ends an open wait that is over, without a call. For recovery by a timer.
@@ -379,9 +417,11 @@ impl Machine {
         at: Option<u64>,
         now: impl Fn() -> u64,
     ) -> Settled {
-        match ticket.standing {
-            Standing::Call => self.settle_call(ticket.generation, report, at, now),
-            Standing::Trial(lease) => self.settle_trial(ticket.generation, lease, report, at, now),
+        match ticket.standing() {
+            Standing::Call => self.settle_call(ticket.generation(), report, at, now),
+            Standing::Trial(lease) => {
+                self.settle_trial(ticket.generation(), lease, report, at, now)
+            }
             Standing::Shadow => Settled::current(None),
         }
     }

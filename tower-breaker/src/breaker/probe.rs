@@ -113,11 +113,11 @@ impl CircuitBreaker {
         let Some(denied) = self.shared.denied() else {
             return;
         };
-        let wait = match denied.reason {
+        let wait = match denied.reason() {
             // Only a check will change it.
             _ if self.shared.recovery == Recovery::Probed => None,
             Reason::HalfOpenFull => self.first_lease(),
-            _ => denied.wait.map(Duration::from_nanos),
+            _ => denied.wait(),
         };
         within(wait, changed).await;
     }

@@ -14,11 +14,11 @@ use super::{
     clock::Clock,
     counters::{Count, Counters},
     journal::Journal,
-    machine::{Change, Denied, Effect, Machine, Manual, Report, Standing, Ticket},
+    machine::{Change, Denied, Effect, Machine, Manual, Report, Ticket},
     policy::{Abandoned, Recovery, nanos},
     transition::Transition,
 };
-use crate::{Reason, Refused, classify::Verdict, ownership::Lender};
+use crate::{Refused, classify::Verdict, ownership::Lender, refused::Label};
 
 pub(super) struct Shared {
     pub(super) machine: Machine,
@@ -29,6 +29,7 @@ pub(super) struct Shared {
     pub(super) times_calls: bool,
     pub(super) dry_run: AtomicBool,
     pub(super) name: Arc<str>,
+    pub(super) label: Label,
     pub(super) journal: Journal,
     pub(super) clock: Box<dyn Clock>,
     pub(super) origin: Instant,
@@ -113,12 +114,9 @@ impl Shared {
             Ok(entry) => Ok(entry),
             Err(_) if self.is_dry_run() => {
                 self.counters.add(Count::WouldRefuse);
-                Ok(self.enter(Ticket {
-                    generation: 0,
-                    standing: Standing::Shadow,
-                }))
+                Ok(self.enter(Ticket::shadow()))
             }
-            Err(denied) => Err(self.refuse(denied.reason, denied.wait)),
+            Err(denied) => Err(self.refuse(denied)),
         }
     }
 
@@ -196,9 +194,9 @@ impl Shared {
     }
 
     #[inline]
-    pub(super) fn refuse(&self, reason: Reason, wait: Option<u64>) -> Refused {
+    pub(super) fn refuse(&self, denied: Denied) -> Refused {
         self.counters.add(Count::Refused);
-        Refused::new(&self.name, reason, wait.map(Duration::from_nanos))
+        Refused::new(&self.label, denied)
     }
 
     /// Whether a success of this call changes nothing, so that only its end is to be counted.

@@ -9,12 +9,7 @@ use std::{
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{
-    BulkheadPermit,
-    gate::Entry,
-    lane::{Lane, Rejection},
-    queue::Seat,
-};
+use super::{BulkheadPermit, gate::Entry, lane::Lane, queue::Seat};
 use crate::{Reason, Refused};
 
 pin_project! {
@@ -33,7 +28,7 @@ pin_project! {
 enum State {
     Admitted(BulkheadPermit),
     Queued(Waiter),
-    Refused(Rejection),
+    Refused(Refused),
     Done,
 }
 
@@ -52,9 +47,9 @@ impl Acquire {
     }
 
     // For a caller that can spare itself work when it is refused right away.
-    pub(super) fn unless_refused(self) -> Result<Self, Rejection> {
+    pub(super) fn unless_refused(self) -> Result<Self, Refused> {
         match self.state {
-            State::Refused(rejection) => Err(rejection),
+            State::Refused(refused) => Err(refused),
             state => Ok(Self {
                 state,
                 limit: self.limit,
@@ -65,7 +60,7 @@ impl Acquire {
     pub(super) fn poll_permit(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<BulkheadPermit, Rejection>> {
+    ) -> Poll<Result<BulkheadPermit, Refused>> {
         let this = self.project();
         if let State::Queued(waiter) = this.state {
             let answer = ready!(waiter.poll(this.limit, cx));
@@ -74,7 +69,7 @@ impl Acquire {
         }
         match std::mem::replace(this.state, State::Done) {
             State::Admitted(permit) => Poll::Ready(Ok(permit)),
-            State::Refused(rejection) => Poll::Ready(Err(rejection)),
+            State::Refused(refused) => Poll::Ready(Err(refused)),
             State::Queued(_) | State::Done => {
                 panic!("`Acquire` was polled after it had given its answer")
             }
@@ -120,7 +115,7 @@ impl Waiter {
         &mut self,
         mut limit: Pin<&mut Option<Sleep>>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<BulkheadPermit, Rejection>> {
+    ) -> Poll<Result<BulkheadPermit, Refused>> {
         let Some(seat) = self.seat else {
             return Poll::Pending;
         };

@@ -8,8 +8,8 @@ use std::{
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{Acquire, BulkheadPermit, lane::Rejection, permit::release_on_panic};
-use crate::mode::ErrorMode;
+use super::{Acquire, BulkheadPermit, permit::release_on_panic};
+use crate::{Refused, mode::ErrorMode};
 
 pin_project! {
     /// A call behind a bulkhead that refuses when it is full. Gives its permit back when it has finished, panics or is dropped.
@@ -27,7 +27,7 @@ pin_project! {
         // The order matters: the inner call lets go of all it holds before the permit admits another.
         // `None` once the inner call has panicked: the permit does not wait for whoever keeps the future then.
         Running { #[pin] call: F, permit: Option<BulkheadPermit> },
-        Refused { rejection: Option<Rejection> },
+        Refused { refused: Option<Refused> },
         Done,
     }
 }
@@ -45,10 +45,10 @@ impl<F, M> ResponseFuture<F, M> {
     }
 
     #[inline]
-    pub(super) fn refused(rejection: Rejection, mode: M) -> Self {
+    pub(super) fn refused(refused: Refused, mode: M) -> Self {
         Self {
             state: State::Refused {
-                rejection: Some(rejection),
+                refused: Some(refused),
             },
             mode,
         }
@@ -75,8 +75,8 @@ where
                 this.state.set(State::Done);
                 Poll::Ready(result)
             }
-            StateProj::Refused { rejection } => match rejection.take() {
-                Some(rejection) => Poll::Ready(this.mode.refused(rejection.into())),
+            StateProj::Refused { refused } => match refused.take() {
+                Some(refused) => Poll::Ready(this.mode.refused(refused)),
                 None => polled_after_completion(),
             },
             StateProj::Done => polled_after_completion(),
@@ -174,8 +174,8 @@ where
                             parts: Some(waited),
                             permit: Some(permit),
                         },
-                        Err(rejection) => Stage::Calling {
-                            call: ResponseFuture::refused(rejection, waited.mode),
+                        Err(refused) => Stage::Calling {
+                            call: ResponseFuture::refused(refused, waited.mode),
                         },
                     }
                 }

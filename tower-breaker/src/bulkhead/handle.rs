@@ -1,10 +1,6 @@
 use std::{fmt, sync::Arc};
 
-use super::{
-    Acquire, BulkheadBuilder, BulkheadPermit, Snapshot,
-    gate::Gate,
-    lane::{Lane, Rejection},
-};
+use super::{Acquire, BulkheadBuilder, BulkheadPermit, Snapshot, gate::Gate, lane::Lane};
 use crate::{Reason, Refused, striped};
 
 /// A named limit on how many calls run at once. A handle: cheap to clone, and every clone shares the same permits.
@@ -65,7 +61,7 @@ impl Bulkhead {
     /// [`Reason::BulkheadFull`] when as many calls run as may.
     pub fn try_acquire(&self) -> Result<BulkheadPermit, Refused> {
         self.try_enter()
-            .ok_or_else(|| self.reject(Reason::BulkheadFull).into())
+            .ok_or_else(|| self.reject(Reason::BulkheadFull))
     }
 
     /// Takes a permit, waiting for one in the queue if there is room in it.
@@ -99,7 +95,7 @@ impl Bulkhead {
     }
 
     #[inline]
-    pub(super) fn reject(&self, reason: Reason) -> Rejection {
+    pub(super) fn reject(&self, reason: Reason) -> Refused {
         self.lane().reject(reason)
     }
 }

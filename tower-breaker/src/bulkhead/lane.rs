@@ -1,7 +1,11 @@
 use std::sync::Arc;
 
 use super::gate::Gate;
-use crate::{Reason, Refused, striped};
+use crate::{
+    Reason, Refused,
+    refused::{Details, Label},
+    striped,
+};
 
 /// One of several ways to one gate, so that threads do not all write to the same two reference counts: the one that a
 /// permit keeps the bulkhead alive with, and that of the name in a refusal.
@@ -9,22 +13,15 @@ use crate::{Reason, Refused, striped};
 #[repr(align(128))]
 pub(super) struct Lane {
     gate: Arc<Gate>,
-    // A copy of its own, not a clone: the count is in it.
-    name: Arc<str>,
-}
-
-/// A refusal on its way to the caller. It becomes a [`Refused`] where it arrives, because moving the larger type on its
-/// way costs as much as an atomic operation.
-pub(super) struct Rejection {
-    name: Arc<str>,
-    reason: Reason,
+    // One of its own, not a clone: the count is in it.
+    label: Label,
 }
 
 impl Lane {
     pub(super) fn lay_out(gate: &Arc<Gate>) -> Arc<[Arc<Self>]> {
         let lane = || Self {
             gate: Arc::clone(gate),
-            name: Arc::from(&*gate.settings().name),
+            label: Label::new(gate.settings().name.clone()),
         };
         (0..striped::copies()).map(|_| Arc::new(lane())).collect()
     }
@@ -36,18 +33,8 @@ impl Lane {
 
     /// Counts a refusal and gives it a name.
     #[inline]
-    pub(super) fn reject(&self, reason: Reason) -> Rejection {
+    pub(super) fn reject(&self, reason: Reason) -> Refused {
         self.gate.count_refusal(reason);
-        Rejection {
-            name: Arc::clone(&self.name),
-            reason,
-        }
-    }
-}
-
-impl From<Rejection> for Refused {
-    #[inline]
-    fn from(Rejection { name, reason }: Rejection) -> Self {
-        Self::new(&name, reason, None)
+        Refused::new(&self.label, Details::new(reason, None))
     }
 }

@@ -178,8 +178,8 @@ where
             Ok(permit) => {
                 WaitingFuture::waiting(permit, self.inner.clone(), request, self.mode.clone())
             }
-            Err(rejection) => {
-                WaitingFuture::calling(ResponseFuture::refused(rejection, self.mode.clone()))
+            Err(refused) => {
+                WaitingFuture::calling(ResponseFuture::refused(refused, self.mode.clone()))
             }
         }
     }

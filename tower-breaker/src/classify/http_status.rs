@@ -69,7 +69,7 @@ mod tests {
             assert_eq!(judge(Ok(status)), Verdict::Failure, "{status}");
         }
         assert_eq!(judge(Err("connection reset".into())), Verdict::Failure);
-        let refused = Refused::new(&"inner".into(), Reason::BulkheadFull, None);
+        let refused = Refused::sample("inner", Reason::BulkheadFull, None);
         assert_eq!(judge(Err(refused.into())), Verdict::Ignore);
     }
 }

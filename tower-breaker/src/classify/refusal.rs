@@ -41,7 +41,7 @@ mod tests {
     use crate::Reason;
 
     fn refused() -> Refused {
-        Refused::new(&"stock".into(), Reason::CircuitOpen, None)
+        Refused::sample("stock", Reason::CircuitOpen, None)
     }
 
     #[test]

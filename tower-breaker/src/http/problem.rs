@@ -110,7 +110,7 @@ mod tests {
     use crate::Reason;
 
     fn refused(wait: Option<Duration>) -> Refused {
-        Refused::new(&"sto\"ck\n".into(), Reason::CircuitOpen, wait)
+        Refused::sample("sto\"ck\n", Reason::CircuitOpen, wait)
     }
 
     #[test]

@@ -7,8 +7,6 @@ use crate::Problem;
 pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 pub(super) const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// How many trials the state word has room for.
-
 pub(super) fn count(
     problems: &mut Vec<Problem>,
     option: impl Into<Cow<'static, str>>,

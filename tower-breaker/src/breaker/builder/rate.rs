@@ -296,6 +296,7 @@ impl Rates {
         self.0.push(AnyRate::Slow(rate));
     }
 
+    #[cfg(feature = "serde")]
     pub(super) fn remove(&mut self, kind: Kind) {
         self.0.retain(|rate| rate.kind() != kind);
     }

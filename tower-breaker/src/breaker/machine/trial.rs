@@ -154,10 +154,7 @@ impl Machine {
         let elapsed = now.saturating_sub(since);
         match self.ramping.as_ref().map(|ramping| ramping.share(elapsed)) {
             Some(Share::Admitted) => Ok(true),
-            Some(Share::Refused) => Err(Denied {
-                reason: Reason::Ramping,
-                wait: None,
-            }),
+            Some(Share::Refused) => Err(Denied::new(Reason::Ramping, None)),
             Some(Share::Over) | None => {
                 if let Phase::Closed {
                     failures,

@@ -1,0 +1,137 @@
+//! The windows by themselves.
+
+use super::*;
+use crate::breaker::window::{CountWindow, Mark, Tally, TimeWindow};
+
+fn mark(failed: bool) -> Mark {
+    Mark {
+        failed,
+        slow: false,
+    }
+}
+
+fn recording(
+    window: &Arc<CountWindow>,
+    failures: &'static [bool],
+) -> impl FnOnce() -> Vec<Tally> + use<> {
+    let window = window.clone();
+    move || {
+        failures
+            .iter()
+            .map(|failed| window.record(0, mark(*failed), || true).unwrap())
+            .collect()
+    }
+}
+
+// Window of one chunk, whose recorders overtake each other by whole laps: what each record gives must be the last `calls` results
+// in some order of all of them.
+#[test]
+fn loom_every_record_sees_the_window_as_of_itself() {
+    for calls in [1_u32, 2] {
+        loom::model(move || {
+            let window = Arc::new(CountWindow::new(calls));
+            window.record(0, mark(true), || true);
+            let (a, b) = race(
+                recording(&window, &[false]),
+                recording(&window, &[true, false]),
+            );
+            let orders: [[bool; 3]; 3] = [
+                [false, true, false],
+                [true, false, false],
+                [true, false, false],
+            ];
+            // Where the single record of the first thread stands among the two of the other.
+            let possible = (0..3).any(|place| {
+                let mut results = vec![true];
+                let mut own = 0;
+                let mut expected_a = None;
+                let mut expected_b = Vec::new();
+                for (at, failed) in orders[place].iter().enumerate() {
+                    let is_a = at == place;
+                    results.push(if is_a { false } else { *failed });
+                    let last = &results[results.len().saturating_sub(calls as usize)..];
+                    let tally = Tally {
+                        calls: last.len() as u32,
+                        failures: last.iter().filter(|failed| **failed).count() as u32,
+                        slow: 0,
+                    };
+                    if is_a {
+                        expected_a = Some(tally);
+                    } else {
+                        own += 1;
+                        expected_b.push(tally);
+                    }
+                }
+                own == 2 && expected_a.as_ref() == a.first() && expected_b == b
+            });
+            assert!(possible, "{a:?} {b:?}");
+        });
+    }
+}
+
+#[test]
+fn loom_a_chunk_is_written_before_its_slot_is_needed() {
+    loom::model(|| {
+        // Two chunks: the second of a single result.
+        let window = Arc::new(CountWindow::new(9));
+        for _ in 0..8 {
+            window.record(0, mark(true), || true);
+        }
+        race(recording(&window, &[false]), recording(&window, &[false]));
+        // Of nine results, the last two are successes, or the second of them has pushed a failure out already.
+        let expected = Tally {
+            calls: 9,
+            failures: 7,
+            slow: 0,
+        };
+        assert_eq!(window.tally(), expected);
+        for left in (0..7).rev() {
+            let tally = window.record(0, mark(false), || true).unwrap();
+            assert_eq!(tally.failures, left);
+        }
+    });
+}
+
+#[test]
+fn loom_two_records_at_the_turn_of_a_slice_are_both_counted() {
+    loom::model(|| {
+        let window = Arc::new(TimeWindow::new(20, 2));
+        window.record(5, true, || true);
+        let record = |window: &Arc<TimeWindow>| {
+            let window = window.clone();
+            move || window.record(15, true, || true).unwrap().failures
+        };
+        let (a, b) = race(record(&window), record(&window));
+        assert!(a >= 2 && b >= 2 && a.max(b) == 3, "{a} {b}");
+        let settled = window.settled();
+        assert_eq!((settled.calls, settled.failures), (3, 3));
+    });
+}
+
+#[test]
+fn loom_a_cleared_window_of_time_holds_nothing_of_what_was_under_way() {
+    loom::model(|| {
+        let window = Arc::new(TimeWindow::new(20, 2));
+        let cleared = Arc::new(loom::sync::atomic::AtomicBool::new(false));
+        let order = loom::sync::atomic::Ordering::AcqRel;
+        let (late, ()) = {
+            let (recorder, clearer) = (window.clone(), window.clone());
+            let (seen, set) = (cleared.clone(), cleared.clone());
+            race(
+                move || {
+                    recorder.record(5, true, || {
+                        !seen.load(loom::sync::atomic::Ordering::Acquire)
+                    })
+                },
+                move || {
+                    // As the state word does: the old episode ends before the window is cleared for the new one.
+                    set.fetch_or(true, order);
+                    clearer.clear(|| true);
+                },
+            )
+        };
+        let _ = late;
+        assert_eq!(window.tally(5).calls, 0);
+        assert_eq!(window.record(5, false, || true).unwrap().calls, 1);
+    });
+}
