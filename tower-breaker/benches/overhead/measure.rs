@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     allocations,
-    cases::{Calls, Case, Kind},
+    work::{Calls, Case, Kind, Pace},
 };
 
 #[derive(Clone, Copy)]
@@ -99,21 +99,28 @@ pub fn run(cases: &[Case], plan: Plan) -> Vec<Row> {
 
 // All threads run for the whole of the slice, so that none ever has the guard for itself.
 fn slice(case: &Case, threads: usize, length: Duration) -> Vec<Slice> {
+    if let Some(prepare) = &case.prepare {
+        prepare();
+    }
     let shares: Vec<Calls> = (0..threads).map(|_| (case.thread)()).collect();
     let waiting = AtomicUsize::new(threads);
+    let pace = case.pace;
     thread::scope(|scope| {
         let running: Vec<_> = shares
             .into_iter()
             .map(|mut calls| {
                 let waiting = &waiting;
                 scope.spawn(move || {
-                    calls(BATCH);
+                    calls(match pace {
+                        Pace::Timed => BATCH,
+                        Pace::Calls(number) => number.div_ceil(10),
+                    });
                     let delayed = delay();
                     waiting.fetch_sub(1, Ordering::SeqCst);
                     while waiting.load(Ordering::SeqCst) > 0 {
                         std::hint::spin_loop();
                     }
-                    let mut slice = timed(&mut calls, length);
+                    let mut slice = timed(&mut calls, pace, length);
                     slice.delay = Duration::from_nanos(delay() - delayed);
                     slice
                 })
@@ -126,13 +133,17 @@ fn slice(case: &Case, threads: usize, length: Duration) -> Vec<Slice> {
     })
 }
 
-fn timed(calls: &mut Calls, length: Duration) -> Slice {
+fn timed(calls: &mut Calls, pace: Pace, length: Duration) -> Slice {
+    let (batch, length) = match pace {
+        Pace::Timed => (BATCH, length),
+        Pace::Calls(number) => (number, Duration::ZERO),
+    };
     let allocations = allocations::so_far();
     let mut done = 0;
     let start = Instant::now();
     let time = loop {
-        calls(BATCH);
-        done += BATCH;
+        calls(batch);
+        done += batch;
         let time = start.elapsed();
         if time >= length {
             break time;
