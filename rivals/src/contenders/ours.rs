@@ -1,113 +1,82 @@
 //! tower-breaker, with refusals as typed errors.
 
+use std::time::Duration;
+
 use tower::layer::Layer as _;
 use tower_breaker::{
-    Bulkhead, BulkheadLayer, CircuitBreaker, CircuitBreakerLayer, FailureRate,
+    Bulkhead, BulkheadLayer, CircuitBreaker, CircuitBreakerLayer, FailureRate, SlowCallRate,
     breaker::CircuitBreakerBuilder,
 };
 
-use super::{CALLS, Contender, FOREVER, MINIMUM, RATE, contender};
+use super::{CALLS, Contender, FOREVER, MINIMUM, RATE, WINDOW, contender};
 use crate::{
     entry::{Role, Work},
-    work::{Bare, Case, Kind},
+    work::{Bare, Case, Kind, calls_to},
 };
 
 pub fn all() -> Vec<Contender> {
-    let consecutive = builder().consecutive_failures(5).build().unwrap();
-    let count = builder().failure_rate(over_calls()).build().unwrap();
+    let over_calls = FailureRate::over_calls(CALLS)
+        .threshold(RATE)
+        .minimum_calls(MINIMUM);
+    let slow = SlowCallRate::over_calls(CALLS)
+        .slower_than(Duration::from_secs(1))
+        .threshold(RATE)
+        .minimum_calls(MINIMUM);
+
+    let consecutive = builder().consecutive_failures(5);
+    let count = builder().failure_rate(over_calls);
+    let count_and_slow = builder().failure_rate(over_calls).slow_call_rate(slow);
     let open = builder().consecutive_failures(1).build().unwrap();
     open.try_acquire().unwrap().failure();
-
-    let bulkhead = Bulkhead::builder("rivals")
-        .max_concurrent(64)
-        .build()
-        .unwrap();
-    let bulkhead = BulkheadLayer::new(bulkhead).typed();
-    let mut all = vec![
-        ours(
+    vec![
+        breaker(
             Work::Consecutive,
-            "",
-            breaker("tower-breaker consecutive", consecutive),
+            "tower-breaker consecutive",
+            consecutive.build().unwrap(),
         ),
-        ours(Work::Count, "", breaker("tower-breaker count", count)),
-        ours(Work::Refusal, "", breaker("tower-breaker open", open)),
-        ours(
-            Work::Limit,
-            "bulkhead",
-            Case::new("tower-breaker bulkhead", Kind::Ours, move || {
-                bulkhead.layer(Bare)
-            }),
+        breaker(Work::Count, "tower-breaker count", count.build().unwrap()),
+        breaker(
+            Work::CountAndSlow,
+            "tower-breaker count and slow",
+            count_and_slow.build().unwrap(),
         ),
-    ];
-    all.extend(over_time::all());
-    all
+        over_time(Work::Time1k, "tower-breaker time 1k", 1_000),
+        over_time(Work::Time10k, "tower-breaker time 10k", 10_000),
+        over_time(Work::Time100k, "tower-breaker time 100k", 100_000),
+        breaker(Work::Refusal, "tower-breaker open", open),
+        bulkhead(),
+    ]
 }
 
 fn builder() -> CircuitBreakerBuilder {
     CircuitBreaker::builder("rivals").open_for(FOREVER)
 }
 
-fn over_calls() -> FailureRate {
-    FailureRate::over_calls(CALLS)
+// What is in the window grows while it is measured: it must not matter.
+fn over_time(work: Work, name: &'static str, calls: u64) -> Contender {
+    let rate = FailureRate::over_time(WINDOW)
         .threshold(RATE)
-        .minimum_calls(MINIMUM)
+        .minimum_calls(MINIMUM);
+    let time = builder().failure_rate(rate).build().unwrap();
+    let layer = CircuitBreakerLayer::new(time.clone()).typed();
+    calls_to(layer.layer(Bare))(calls);
+    breaker(work, name, time)
 }
 
-fn breaker(name: &'static str, breaker: CircuitBreaker) -> Case {
+fn breaker(work: Work, name: &'static str, breaker: CircuitBreaker) -> Contender {
     let layer = CircuitBreakerLayer::new(breaker).typed();
-    Case::new(name, Kind::Ours, move || layer.layer(Bare))
+    let case = Case::new(name, Kind::Ours, move || layer.layer(Bare));
+    contender(work, Role::Ours, "tower-breaker", "", case)
 }
 
-fn ours(work: Work, note: &'static str, case: Case) -> Contender {
-    contender(work, Role::Ours, "tower-breaker", note, case)
-}
-
-#[cfg(not(feature = "over-time"))]
-mod over_time {
-    pub fn all() -> Vec<super::Contender> {
-        Vec::new()
-    }
-}
-
-#[cfg(feature = "over-time")]
-mod over_time {
-    use std::time::Duration;
-
-    use tower_breaker::SlowCallRate;
-
-    use super::{super::WINDOW, *};
-    use crate::work::calls_to;
-
-    pub fn all() -> Vec<Contender> {
-        let slow = SlowCallRate::over_calls(CALLS)
-            .slower_than(Duration::from_secs(1))
-            .threshold(RATE)
-            .minimum_calls(MINIMUM);
-        let slow = builder()
-            .failure_rate(over_calls())
-            .slow_call_rate(slow)
-            .build()
-            .unwrap();
-        vec![
-            ours(
-                Work::CountAndSlow,
-                "",
-                breaker("tower-breaker count and slow", slow),
-            ),
-            filled(Work::Time1k, "tower-breaker time 1k", 1_000),
-            filled(Work::Time10k, "tower-breaker time 10k", 10_000),
-            filled(Work::Time100k, "tower-breaker time 100k", 100_000),
-        ]
-    }
-
-    // What is in the window grows while it is measured: it must not matter.
-    fn filled(work: Work, name: &'static str, calls: u64) -> Contender {
-        let rate = FailureRate::over_time(WINDOW)
-            .threshold(RATE)
-            .minimum_calls(MINIMUM);
-        let time = builder().failure_rate(rate).build().unwrap();
-        let layer = CircuitBreakerLayer::new(time.clone()).typed();
-        calls_to(layer.layer(Bare))(calls);
-        ours(work, "", breaker(name, time))
-    }
+fn bulkhead() -> Contender {
+    let bulkhead = Bulkhead::builder("rivals")
+        .max_concurrent(64)
+        .build()
+        .unwrap();
+    let layer = BulkheadLayer::new(bulkhead).typed();
+    let case = Case::new("tower-breaker bulkhead", Kind::Ours, move || {
+        layer.layer(Bare)
+    });
+    contender(Work::Limit, Role::Ours, "tower-breaker", "bulkhead", case)
 }
