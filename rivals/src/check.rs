@@ -8,6 +8,8 @@ use crate::entry::{Outcome, Role};
 pub struct Verdict {
     compared: usize,
     lost: Vec<String>,
+    /// The machine was too busy to say.
+    undecided: Vec<String>,
     allocating: Vec<String>,
     /// Work that only rivals did.
     without_us: Vec<&'static str>,
@@ -17,6 +19,7 @@ impl Verdict {
     pub fn holds(&self) -> bool {
         self.compared > 0
             && self.lost.is_empty()
+            && self.undecided.is_empty()
             && self.allocating.is_empty()
             && self.without_us.is_empty()
     }
@@ -43,19 +46,18 @@ impl Verdict {
     fn compare(&mut self, ours: &Outcome<'_>, rival: &Outcome<'_>) {
         for (our, their) in ours.rows.iter().zip(&rival.rows) {
             self.compared += 1;
-            if our.ns_per_call >= their.ns_per_call {
-                let doubt = match our.is_disturbed || their.is_disturbed {
-                    true => " (doubtful: the machine was busy)",
-                    false => "",
-                };
-                self.lost.push(format!(
-                    "{}, {} thread(s): tower-breaker {:.1} ns, {} {:.1} ns{doubt}",
-                    ours.entry.work.title(),
-                    our.threads,
-                    our.ns_per_call,
-                    their.case,
-                    their.ns_per_call,
-                ));
+            let figures = format!(
+                "{}, {} thread(s): tower-breaker {:.1} ns, {} {:.1} ns",
+                ours.entry.work.title(),
+                our.threads,
+                our.ns_per_call,
+                their.case,
+                their.ns_per_call,
+            );
+            if our.is_disturbed || their.is_disturbed {
+                self.undecided.push(figures);
+            } else if our.ns_per_call >= their.ns_per_call {
+                self.lost.push(figures);
             }
         }
     }
@@ -73,8 +75,9 @@ impl Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.compared, self.lost.len()) {
-            (0, _) => write!(f, "Nothing was compared.")?,
+        let decided = self.compared - self.undecided.len();
+        match (decided, self.lost.len()) {
+            (0, _) => write!(f, "Nothing could be compared.")?,
             (all, 0) => write!(f, "tower-breaker is faster in all {all} comparisons.")?,
             (all, lost) => write!(
                 f,
@@ -82,6 +85,15 @@ impl fmt::Display for Verdict {
             )?,
         }
         for line in self.lost.iter().chain(&self.allocating) {
+            write!(f, "\n  {line}")?;
+        }
+        if !self.undecided.is_empty() {
+            write!(
+                f,
+                "\nUndecided, because the machine was busy; run it again:"
+            )?;
+        }
+        for line in &self.undecided {
             write!(f, "\n  {line}")?;
         }
         for title in &self.without_us {

@@ -40,6 +40,10 @@ const BATCH: u64 = 500;
 // Fewer good slices than this, and the disturbed ones must do.
 const ENOUGH: usize = 7;
 
+// For how many times the planned rounds a case that has fewer goes on, so that a machine that is busy for a while is waited
+// for.
+const PATIENCE: usize = 4;
+
 #[derive(Default)]
 struct Series {
     undisturbed: Vec<f64>,
@@ -62,10 +66,17 @@ struct Slice {
 pub fn run(cases: &[Case], plan: Plan) -> Vec<Row> {
     let mut series: Vec<[Series; THREADS.len()]> =
         cases.iter().map(|_| Default::default()).collect();
-    for _ in 0..plan.rounds {
+    let more = if plan.rounds < ENOUGH {
+        0
+    } else {
+        PATIENCE * plan.rounds
+    };
+    for round in 0..plan.rounds + more {
         for (case, series) in cases.iter().zip(&mut series) {
             for (threads, series) in THREADS.into_iter().zip(series) {
-                series.add(&slice(case, threads, plan.slice));
+                if round < plan.rounds || series.undisturbed.len() < ENOUGH {
+                    series.add(&slice(case, threads, plan.slice));
+                }
             }
         }
     }
