@@ -40,9 +40,9 @@ const BATCH: u64 = 500;
 // Fewer good slices than this, and the disturbed ones must do.
 const ENOUGH: usize = 7;
 
-// For how many times the planned rounds a case that has fewer goes on, so that a machine that is busy for a while is waited
-// for.
-const PATIENCE: usize = 4;
+// For how many more rounds than planned a case that has fewer goes on, so that a machine that is busy for a while is waited
+// for, but not for ever.
+const PATIENCE: usize = 250;
 
 #[derive(Default)]
 struct Series {
@@ -66,11 +66,7 @@ struct Slice {
 pub fn run(cases: &[Case], plan: Plan) -> Vec<Row> {
     let mut series: Vec<[Series; THREADS.len()]> =
         cases.iter().map(|_| Default::default()).collect();
-    let more = if plan.rounds < ENOUGH {
-        0
-    } else {
-        PATIENCE * plan.rounds
-    };
+    let more = if plan.rounds < ENOUGH { 0 } else { PATIENCE };
     for round in 0..plan.rounds + more {
         for (case, series) in cases.iter().zip(&mut series) {
             for (threads, series) in THREADS.into_iter().zip(series) {
