@@ -1,42 +1,13 @@
 //! What is measured.
 
-use std::{
-    convert::Infallible,
-    future::{Future, Ready, ready},
-    hint::black_box,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    task::{Context, Poll, Waker},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use tower::{Layer, Service, limit::GlobalConcurrencyLimitLayer, timeout::TimeoutLayer};
+use tower::{Service, limit::GlobalConcurrencyLimitLayer, timeout::TimeoutLayer};
 use tower_breaker::{
     Bulkhead, BulkheadLayer, CircuitBreaker, CircuitBreakerLayer, FailureRate, SlowCallRate,
 };
 
-/// Makes a number of calls.
-pub type Calls = Box<dyn FnMut(u64) + Send>;
-
-pub struct Case {
-    pub name: &'static str,
-    pub kind: Kind,
-    /// Makes one thread's share: a service of its own over the one guard that all threads share.
-    pub thread: Box<dyn Fn() -> Calls>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// What everything is compared with.
-    Floor,
-    /// Part of the results.
-    Ours,
-    /// Printed beside them, for comparison.
-    Context,
-}
+use crate::work::{Bare, Case, Kind, floor, in_runtime, layered};
 
 pub fn all() -> Vec<Case> {
     let forever = Duration::from_secs(24 * 60 * 60);
@@ -142,117 +113,24 @@ pub fn all() -> Vec<Case> {
             "tower-concurrency-limit",
             layered(GlobalConcurrencyLimitLayer::new(64)),
         ),
+        // It makes timers.
         in_runtime(
-            "tower-timeout",
-            runtime,
-            layered(TimeoutLayer::new(forever)),
+            &runtime.into(),
+            context("tower-timeout", layered(TimeoutLayer::new(forever))),
         ),
     ]
-}
-
-fn layered<L>(layer: L) -> impl Fn() -> L::Service + 'static
-where
-    L: Layer<Bare> + 'static,
-{
-    move || layer.layer(Bare)
 }
 
 fn ours<S>(name: &'static str, service: impl Fn() -> S + 'static) -> Case
 where
     S: Service<u64> + Send + 'static,
 {
-    Case {
-        name,
-        kind: Kind::Ours,
-        thread: Box::new(move || calls_to(service())),
-    }
+    Case::new(name, Kind::Ours, service)
 }
 
 fn context<S>(name: &'static str, service: impl Fn() -> S + 'static) -> Case
 where
     S: Service<u64> + Send + 'static,
 {
-    Case {
-        kind: Kind::Context,
-        ..ours(name, service)
-    }
-}
-
-// For a service that makes timers.
-fn in_runtime<S>(
-    name: &'static str,
-    runtime: tokio::runtime::Runtime,
-    service: impl Fn() -> S + 'static,
-) -> Case
-where
-    S: Service<u64> + Send + 'static,
-{
-    let thread = move || -> Calls {
-        let mut calls = calls_to(service());
-        let handle = runtime.handle().clone();
-        Box::new(move |number| {
-            let _entered = handle.enter();
-            calls(number);
-        })
-    };
-    Case {
-        name,
-        kind: Kind::Context,
-        thread: Box::new(thread),
-    }
-}
-
-fn floor() -> Case {
-    let counts = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
-    let thread = move || -> Calls {
-        let counts = Arc::clone(&counts);
-        Box::new(move |number| {
-            for _ in 0..number {
-                black_box(Instant::now());
-                for count in &*counts {
-                    black_box(count.fetch_add(1, Ordering::AcqRel));
-                }
-            }
-        })
-    };
-    Case {
-        name: "floor",
-        kind: Kind::Floor,
-        thread: Box::new(thread),
-    }
-}
-
-/// Does nothing, at once.
-#[derive(Clone)]
-struct Bare;
-
-impl Service<u64> for Bare {
-    type Response = u64;
-    type Error = Infallible;
-    type Future = Ready<Result<u64, Infallible>>;
-
-    #[inline]
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    #[inline]
-    fn call(&mut self, request: u64) -> Self::Future {
-        ready(Ok(request))
-    }
-}
-
-// Polls by hand: an executor would cost more than what is measured.
-fn calls_to<S: Service<u64> + Send + 'static>(mut service: S) -> Calls {
-    Box::new(move |number| {
-        let mut cx = Context::from_waker(Waker::noop());
-        for request in 0..number {
-            let ready = service.poll_ready(&mut cx);
-            assert!(matches!(ready, Poll::Ready(Ok(()))), "not ready");
-            let call = pin!(service.call(black_box(request)));
-            let outcome = call.poll(&mut cx);
-            assert!(outcome.is_ready(), "no answer at the first poll");
-            drop(black_box(outcome));
-        }
-    })
+    Case::new(name, Kind::Context, service)
 }

@@ -13,11 +13,12 @@ mod allocations;
 mod cases;
 mod measure;
 mod report;
+mod work;
 
 use std::{process::ExitCode, time::Duration};
 
-use cases::Kind;
 use measure::Plan;
+use work::Kind;
 
 const USAGE: &str =
     "usage: cargo bench -p tower-breaker --bench overhead -- [--quick] [--only CASE]";

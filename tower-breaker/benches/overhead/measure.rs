@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     allocations,
-    cases::{Calls, Case, Kind},
+    work::{Calls, Case, Kind, Pace},
 };
 
 #[derive(Clone, Copy)]
@@ -40,6 +40,10 @@ const BATCH: u64 = 500;
 // Fewer good slices than this, and the disturbed ones must do.
 const ENOUGH: usize = 7;
 
+// For how many more rounds than planned a case that has fewer goes on, so that a machine that is busy for a while is waited
+// for, but not for ever.
+const PATIENCE: usize = 250;
+
 #[derive(Default)]
 struct Series {
     undisturbed: Vec<f64>,
@@ -62,10 +66,13 @@ struct Slice {
 pub fn run(cases: &[Case], plan: Plan) -> Vec<Row> {
     let mut series: Vec<[Series; THREADS.len()]> =
         cases.iter().map(|_| Default::default()).collect();
-    for _ in 0..plan.rounds {
+    let more = if plan.rounds < ENOUGH { 0 } else { PATIENCE };
+    for round in 0..plan.rounds + more {
         for (case, series) in cases.iter().zip(&mut series) {
             for (threads, series) in THREADS.into_iter().zip(series) {
-                series.add(&slice(case, threads, plan.slice));
+                if round < plan.rounds || series.undisturbed.len() < ENOUGH {
+                    series.add(&slice(case, threads, plan.slice));
+                }
             }
         }
     }
@@ -99,21 +106,28 @@ pub fn run(cases: &[Case], plan: Plan) -> Vec<Row> {
 
 // All threads run for the whole of the slice, so that none ever has the guard for itself.
 fn slice(case: &Case, threads: usize, length: Duration) -> Vec<Slice> {
+    if let Some(prepare) = &case.prepare {
+        prepare();
+    }
     let shares: Vec<Calls> = (0..threads).map(|_| (case.thread)()).collect();
     let waiting = AtomicUsize::new(threads);
+    let pace = case.pace;
     thread::scope(|scope| {
         let running: Vec<_> = shares
             .into_iter()
             .map(|mut calls| {
                 let waiting = &waiting;
                 scope.spawn(move || {
-                    calls(BATCH);
+                    calls(match pace {
+                        Pace::Timed => BATCH,
+                        Pace::Calls(number) => number.div_ceil(10),
+                    });
                     let delayed = delay();
                     waiting.fetch_sub(1, Ordering::SeqCst);
                     while waiting.load(Ordering::SeqCst) > 0 {
                         std::hint::spin_loop();
                     }
-                    let mut slice = timed(&mut calls, length);
+                    let mut slice = timed(&mut calls, pace, length);
                     slice.delay = Duration::from_nanos(delay() - delayed);
                     slice
                 })
@@ -126,13 +140,17 @@ fn slice(case: &Case, threads: usize, length: Duration) -> Vec<Slice> {
     })
 }
 
-fn timed(calls: &mut Calls, length: Duration) -> Slice {
+fn timed(calls: &mut Calls, pace: Pace, length: Duration) -> Slice {
+    let (batch, length) = match pace {
+        Pace::Timed => (BATCH, length),
+        Pace::Calls(number) => (number, Duration::ZERO),
+    };
     let allocations = allocations::so_far();
     let mut done = 0;
     let start = Instant::now();
     let time = loop {
-        calls(BATCH);
-        done += BATCH;
+        calls(batch);
+        done += batch;
         let time = start.elapsed();
         if time >= length {
             break time;
