@@ -52,11 +52,11 @@ fn compare(breaker: &CircuitBreaker, model: &Model) -> Result<(), TestCaseError>
     prop_assert_eq!(snapshot.trials_in_flight, model.trials_in_flight());
     prop_assert_eq!(snapshot.trial_successes, model.good_trials);
     prop_assert_eq!(snapshot.trial_failures, model.bad_trials);
-    let decided = model.good_trials + model.bad_trials;
-    let success_rate = f64::from(model.good_trials) / f64::from(decided);
+    let (good, bad) = (model.counts.trials_succeeded, model.counts.trials_failed);
+    let success_rate = good as f64 / (good + bad) as f64;
     prop_assert_eq!(
         snapshot.trial_success_rate,
-        (decided > 0).then_some(success_rate)
+        (good + bad > 0).then_some(success_rate)
     );
     let waits = model.state == State::Open && model.control == Control::Automatic;
     let left = model.open_until.saturating_sub(model.now);
@@ -78,6 +78,10 @@ fn compare(breaker: &CircuitBreaker, model: &Model) -> Result<(), TestCaseError>
     let spent = snapshot.time_in_state;
     let spent = [spent.closed, spent.open, spent.half_open].map(|spent| spent.as_nanos() as u64);
     prop_assert_eq!(spent, model.spent());
+    prop_assert_eq!(
+        snapshot.open_while_healthy.as_nanos() as u64,
+        model.open_while_healthy
+    );
     Ok(())
 }
 
@@ -115,7 +119,7 @@ struct Both {
 
 impl Both {
     fn pass(&mut self, nanos: u64) {
-        self.model.now += nanos;
+        self.model.pass(nanos);
         self.time.store(self.model.now, Ordering::Relaxed);
     }
 
@@ -165,7 +169,10 @@ impl Both {
                 model.dry_run = on;
                 breaker.set_dry_run(on);
             }
-            Step::Health(well) => breaker.report_health(well),
+            Step::Health(well) => {
+                model.report_health(well);
+                breaker.report_health(well);
+            }
         }
         compare(&self.breaker, &self.model)
     }

@@ -68,6 +68,9 @@ pub struct Model {
     pub events: Vec<Event>,
     spent: [u64; 3],
     since: u64,
+    /// The last background check found the backend well, and the circuit has not opened since.
+    well: bool,
+    pub open_while_healthy: u64,
     tickets: u64,
 
     // Closed.
@@ -108,6 +111,8 @@ impl Model {
             events: Vec::new(),
             spent: [0; 3],
             since: 0,
+            well: false,
+            open_while_healthy: 0,
             tickets: 0,
             in_a_row: 0,
             hold_ends: None,
@@ -125,6 +130,17 @@ impl Model {
 
     pub fn episode(&self) -> u64 {
         self.events.len() as u64
+    }
+
+    pub fn pass(&mut self, nanos: u64) {
+        self.now += nanos;
+        if self.state == State::Open && self.well {
+            self.open_while_healthy += nanos;
+        }
+    }
+
+    pub fn report_health(&mut self, well: bool) {
+        self.well = well;
     }
 
     pub fn trials_in_flight(&self) -> u32 {
@@ -165,6 +181,7 @@ impl Model {
             cause,
             at: self.now,
         });
+        self.well &= state != State::Open;
         self.state = state;
         self.control = control;
         self.in_a_row = 0;
@@ -268,6 +285,7 @@ impl Model {
 
     pub fn trial(&mut self) -> Option<Ticket> {
         if self.state == State::Closed {
+            self.end_hold();
             return None;
         }
         let standing = self.admit(true).ok()?;
@@ -298,9 +316,7 @@ impl Model {
         self.expire_leases();
         match self.state {
             State::Closed => {
-                if self.hold_ends.is_some_and(|ends| self.now >= ends) {
-                    self.close(Control::Automatic, Cause::HoldElapsed);
-                }
+                self.end_hold();
                 if self.ramp_refuses() {
                     return Err((Reason::Ramping, None));
                 }
@@ -317,6 +333,13 @@ impl Model {
             }
             State::HalfOpen if may_try && self.has_room() => Ok(Standing::Trial),
             State::HalfOpen => Err((Reason::HalfOpenFull, None)),
+        }
+    }
+
+    /// That a hold is over is noticed when somebody asks for admission.
+    fn end_hold(&mut self) {
+        if self.hold_ends.is_some_and(|ends| self.now >= ends) {
+            self.close(Control::Automatic, Cause::HoldElapsed);
         }
     }
 
@@ -357,6 +380,7 @@ impl Model {
             self.trials.remove(index);
             self.counts.leases_expired += 1;
             if self.config.expired == LeaseExpired::Failure {
+                self.counts.trials_failed += 1;
                 self.bad_trials += 1;
             }
             self.decide(None, Cause::LeaseExpired);
