@@ -16,8 +16,10 @@ use tokio::time::{advance, timeout};
 use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 use tower_breaker::{
-    Abandoned, Cause, CircuitBreaker, CircuitBreakerLayer, LeaseExpired, Reason, Recovery,
-    Snapshot, State, breaker::CircuitBreakerBuilder, classify::Verdict,
+    Abandoned, CircuitBreaker, CircuitBreakerLayer, LeaseExpired, Reason, Recovery, Snapshot,
+    State,
+    breaker::{Cause, CircuitBreakerBuilder},
+    classify::Verdict,
 };
 use tower_test::mock;
 

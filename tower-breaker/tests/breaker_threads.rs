@@ -14,9 +14,9 @@ use std::{
 };
 
 use tower_breaker::{
-    Cause, CircuitBreaker, FailureRate, LeaseExpired, Permit, Ramp, SlowCallRate, Snapshot, State,
+    CircuitBreaker, FailureRate, LeaseExpired, Permit, Ramp, SlowCallRate, Snapshot, State,
     Transition, TrialRate,
-    breaker::{CircuitBreakerBuilder, Events},
+    breaker::{Cause, CircuitBreakerBuilder, Events},
 };
 
 const CALLS: u64 = 1_000_000;

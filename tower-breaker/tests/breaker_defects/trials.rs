@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tower_breaker::{
-    Abandoned, Cause, CircuitBreaker, FailureRate, LeaseExpired, Permit, Reason, SlowCallRate,
-    State,
+    Abandoned, CircuitBreaker, FailureRate, LeaseExpired, Permit, Reason, SlowCallRate, State,
+    breaker::Cause,
 };
 
 use super::{WAIT, builder, consecutive, half_open, record};

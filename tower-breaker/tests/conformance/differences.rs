@@ -123,7 +123,7 @@ pub fn apply(
     }
     // From the last one on, so that the indices of the others stay true.
     for (at, steps) in steps_before.into_iter().rev() {
-        let index = at.strip_prefix("/steps/").and_then(|at| at.parse().ok());
+        let index: Option<usize> = at.strip_prefix("/steps/").and_then(|at| at.parse().ok());
         let (Some(index), Value::Array(new)) = (index, steps) else {
             return Err(format!("{at}: not a step, or no list of steps"));
         };

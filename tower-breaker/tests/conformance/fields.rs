@@ -1,6 +1,6 @@
 //! Reading JSON strictly: a key that nobody asked for is an error.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use serde_json::{Map, Value};
 
@@ -43,12 +43,12 @@ impl<'a> Fields<'a> {
 
     /// The object under this key, or an empty one.
     pub fn object(&mut self, key: &str) -> Result<Fields<'a>, String> {
-        static EMPTY: Map<String, Value> = Map::new();
+        static EMPTY: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
         match self.get(key) {
             Some(value) => Fields::of(format!("{}.{key}", self.place), value),
             None => Ok(Fields {
                 place: format!("{}.{key}", self.place),
-                all: &EMPTY,
+                all: &*EMPTY,
                 unread: BTreeSet::new(),
             }),
         }

@@ -10,8 +10,9 @@ use tokio::{
 };
 use tower::{Layer, Service, ServiceExt, service_fn, util::BoxService};
 use tower_breaker::{
-    CircuitBreaker, CircuitBreakerLayer, Control, Error, Permit, RateKind, Snapshot, State,
-    WindowSnapshot, classify::Verdict,
+    CircuitBreaker, CircuitBreakerLayer, Control, Error, Permit, Snapshot, State,
+    breaker::{RateKind, WindowSnapshot},
+    classify::Verdict,
 };
 
 use crate::{

@@ -17,7 +17,7 @@ use std::{
 };
 
 use proptest::prelude::*;
-use tower_breaker::{CircuitBreaker, Control, Permit, RateKind, State};
+use tower_breaker::{CircuitBreaker, Control, Permit, State, breaker::RateKind};
 
 use config::{Config, configs};
 use model::{Counts, Event, Model, Ticket};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tower_breaker::{Abandoned, Cause, Control, LeaseExpired, Reason, Recovery, State};
+use tower_breaker::{Abandoned, Control, LeaseExpired, Reason, Recovery, State, breaker::Cause};
 
 use super::{
     config::{Config, MS, TrialRule, Wait, share},

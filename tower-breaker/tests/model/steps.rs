@@ -47,11 +47,11 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => Just(Ending::Drop),
     ];
     let manual = prop_oneof![
-        Just(Manual::ForceOpen),
-        (0_u64..30).prop_map(Manual::ForceOpenFor),
-        Just(Manual::ForceClosed),
-        (0_u64..30).prop_map(Manual::ForceClosedFor),
-        Just(Manual::Disable),
+        1 => Just(Manual::ForceOpen),
+        1 => (0_u64..30).prop_map(Manual::ForceOpenFor),
+        1 => Just(Manual::ForceClosed),
+        1 => (0_u64..30).prop_map(Manual::ForceClosedFor),
+        1 => Just(Manual::Disable),
         2 => Just(Manual::Reset),
         3 => Just(Manual::HalfOpen),
     ];

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use tower_breaker::Cause;
+use tower_breaker::breaker::Cause;
 
 use super::config::{Config, MS, Over, Rate, share};
 
