@@ -17,6 +17,7 @@
 //! | a slow probe closes the circuit | tower-resilience | [`trials::a_slow_trial_does_not_close_the_circuit`] |
 //! | a listener that reads metrics, or resets, deadlocks | tower-resilience, failsafe | [`a_listener_may_use_the_handle_and_even_change_the_state`] |
 //! | `poll_ready` errors are not recorded | tower-resilience | [`calls::an_error_of_readiness_is_recorded_by_every_rule`] |
+//! | nor while calls are refused for another reason | | [`calls::an_error_of_readiness_is_recorded_while_a_ramp_refuses_most_calls_too`] |
 //! | dropped futures are not recorded | tower-resilience | [`calls::a_dropped_future_is_recorded_by_every_rule`] |
 //! | timed-out futures are not recorded | tower-resilience | [`calls::a_timed_out_future_is_recorded_by_every_rule`] |
 //! | panics are not recorded | tower-resilience | [`calls::a_panic_is_recorded_by_every_rule`] |

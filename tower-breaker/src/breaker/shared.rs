@@ -15,8 +15,8 @@ use super::{
     counters::{Count, Counters},
     journal::Journal,
     machine::{Change, Denied, Effect, Machine, Manual, Report, Ticket},
-    policy::{Abandoned, Recovery, nanos},
-    transition::Transition,
+    policy::{Abandoned, LeaseExpired, Recovery, nanos},
+    transition::{State, Transition},
 };
 use crate::{Refused, classify::Verdict, ownership::Lender, refused::Label};
 
@@ -121,7 +121,8 @@ impl Shared {
     }
 
     pub(super) fn admit_trial(&self) -> Option<Entry> {
-        if self.machine.is_plainly_closed() {
+        // Not asked for admission: that would use up a part of the ramp's.
+        if self.machine.state() == State::Closed {
             return None;
         }
         let (ticket, change) = self.admit_and_expire(true).ok()?;
@@ -156,7 +157,9 @@ impl Shared {
     fn expire_leases(&self) {
         while let Some(settled) = self.machine.expire_lease(|| self.now()) {
             self.counters.add(Count::LeaseExpired);
-            if !settled.stale && settled.change.is_some() {
+            let lease = self.machine.policy().lease;
+            let is_failure = lease.is_some_and(|lease| lease.expired == LeaseExpired::Failure);
+            if is_failure && !settled.stale {
                 self.counters.add(Count::TrialFailed);
             }
             self.announce(settled.change);

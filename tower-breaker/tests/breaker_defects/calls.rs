@@ -12,7 +12,9 @@ use std::{
 };
 
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_breaker::{Abandoned, CircuitBreaker, CircuitBreakerLayer, FailureRate, Permit, State};
+use tower_breaker::{
+    Abandoned, CircuitBreaker, CircuitBreakerLayer, FailureRate, Permit, Ramp, State,
+};
 
 use super::{WAIT, builder, half_open, record};
 
@@ -134,6 +136,25 @@ async fn an_error_of_readiness_is_recorded_by_every_rule() {
         });
         assert_eq!(breaker.snapshot().failed, 3);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_readiness_is_recorded_while_a_ramp_refuses_most_calls_too() {
+    let breaker = builder()
+        .consecutive_failures(3)
+        .ramp(Ramp::over(600 * SECOND).from(0.01))
+        .build()
+        .unwrap();
+    half_open(&breaker).await.success();
+    let mut service = CircuitBreakerLayer::new(breaker.clone())
+        .typed()
+        .layer(Bad::IsNeverReady);
+    let before = breaker.snapshot().failed;
+    opens_at_the_third(&breaker, || {
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(matches!(service.poll_ready(&mut cx), Poll::Ready(Err(_))));
+    });
+    assert_eq!(breaker.snapshot().failed - before, 3);
 }
 
 fn panics(permit: Permit) {

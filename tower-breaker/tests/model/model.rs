@@ -285,7 +285,6 @@ impl Model {
 
     pub fn trial(&mut self) -> Option<Ticket> {
         if self.state == State::Closed {
-            self.end_hold();
             return None;
         }
         let standing = self.admit(true).ok()?;
@@ -316,7 +315,10 @@ impl Model {
         self.expire_leases();
         match self.state {
             State::Closed => {
-                self.end_hold();
+                // That a hold is over is noticed by the next call.
+                if self.hold_ends.is_some_and(|ends| self.now >= ends) {
+                    self.close(Control::Automatic, Cause::HoldElapsed);
+                }
                 if self.ramp_refuses() {
                     return Err((Reason::Ramping, None));
                 }
@@ -333,13 +335,6 @@ impl Model {
             }
             State::HalfOpen if may_try && self.has_room() => Ok(Standing::Trial),
             State::HalfOpen => Err((Reason::HalfOpenFull, None)),
-        }
-    }
-
-    /// That a hold is over is noticed when somebody asks for admission.
-    fn end_hold(&mut self) {
-        if self.hold_ends.is_some_and(|ends| self.now >= ends) {
-            self.close(Control::Automatic, Cause::HoldElapsed);
         }
     }
 
