@@ -136,9 +136,12 @@ impl Shared {
         Some(entry)
     }
 
-    /// As [`admit`](Self::admit), but nobody asked: a refusal is not counted.
+    /// As [`admit`](Self::admit), but nobody asked: a refusal is not counted, and a ramp neither refuses it nor is used up.
     pub(super) fn admit_unasked(&self) -> Option<Entry> {
-        self.admit_as(self.may_try()).ok()
+        match self.machine.admit_closed_by_any_duty() {
+            Some(ticket) => Some(self.enter(ticket)),
+            None => self.admit_as(self.may_try()).ok(),
+        }
     }
 
     fn admit_as(&self, may_try: bool) -> Result<Entry, Denied> {

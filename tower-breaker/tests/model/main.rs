@@ -9,6 +9,7 @@ mod steps;
 mod windows;
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -16,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use proptest::prelude::*;
+use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use tower_breaker::{CircuitBreaker, Control, Permit, State, breaker::RateKind};
 
 use config::{Config, configs};
@@ -115,6 +116,7 @@ struct Both {
     model: Model,
     time: Arc<AtomicU64>,
     running: Vec<(Permit, Ticket)>,
+    seen: Seen,
 }
 
 impl Both {
@@ -129,6 +131,7 @@ impl Both {
             Step::Call => match (breaker.try_acquire(), model.call()) {
                 (Ok(permit), Ok(ticket)) => self.running.push((permit, ticket)),
                 (Err(refused), Err((reason, wait))) => {
+                    self.seen.note(reason.as_str());
                     prop_assert_eq!(refused.reason(), reason);
                     prop_assert_eq!(refused.retry_after(), wait.map(Duration::from_nanos));
                     prop_assert_eq!(refused.state(), Some(model.state));
@@ -178,7 +181,7 @@ impl Both {
     }
 }
 
-fn run(config: Config, steps: &[Step]) -> Result<(), TestCaseError> {
+fn run(config: Config, steps: &[Step]) -> Result<Seen, TestCaseError> {
     let time = Arc::new(AtomicU64::new(0));
     let (breaker, heard, start) = config::build(&config, &time);
     let mut events = breaker.events();
@@ -187,6 +190,7 @@ fn run(config: Config, steps: &[Step]) -> Result<(), TestCaseError> {
         model: Model::new(config),
         time,
         running: Vec::new(),
+        seen: Seen::default(),
     };
     for (index, step) in steps.iter().enumerate() {
         both.step(*step).map_err(|err| match err {
@@ -222,14 +226,93 @@ fn run(config: Config, steps: &[Step]) -> Result<(), TestCaseError> {
         }
     }
     prop_assert_eq!(&received, &expected);
-    Ok(())
+    let Both {
+        mut seen, model, ..
+    } = both;
+    for event in &model.events {
+        seen.note(event.cause.as_str());
+    }
+    for (what, count) in [
+        ("slow", model.counts.slow),
+        ("stale", model.counts.stale),
+        ("would refuse", model.counts.would_refuse),
+        ("lease expired", model.counts.leases_expired),
+        ("trial succeeded", model.counts.trials_succeeded),
+        ("abandoned", model.counts.abandoned),
+        ("open while healthy", model.open_while_healthy),
+        (
+            "later attempt",
+            model.latest_attempt.saturating_sub(1).into(),
+        ),
+    ] {
+        *seen.0.entry(what).or_default() += u64::from(count > 0);
+    }
+    Ok(seen)
+}
+
+/// What has happened at all, and how often.
+#[derive(Default)]
+struct Seen(BTreeMap<&'static str, u64>);
+
+impl Seen {
+    fn note(&mut self, what: &'static str) {
+        *self.0.entry(what).or_default() += 1;
+    }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        // `PROPTEST_CASES` may ask for more.
+        cases: ProptestConfig::default().cases.max(1_000),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn any_sequence_agrees_with_the_model(config in configs(), steps in steps()) {
-        run(config, &steps)?;
+        run(config, &steps).map(drop)?;
+    }
+}
+
+/// What is generated reaches everything there is, and often enough: else the test above would say nothing about it.
+#[test]
+fn every_cause_and_every_refusal_occurs() {
+    let mut runner = TestRunner::deterministic();
+    let mut total = Seen::default();
+    for _ in 0..300 {
+        let case = (configs(), steps()).new_tree(&mut runner).unwrap();
+        let (config, steps) = case.current();
+        for (what, count) in run(config, &steps).unwrap().0 {
+            *total.0.entry(what).or_default() += count;
+        }
+    }
+    for what in [
+        "consecutive_failures",
+        "failure_rate",
+        "slow_call_rate",
+        "wait_elapsed",
+        "wait_ended_by_hand",
+        "trials_succeeded",
+        "trial_failed",
+        "lease_expired",
+        "forced_open",
+        "forced_closed",
+        "disabled",
+        "hold_elapsed",
+        "reset",
+        "circuit_open",
+        "half_open_full",
+        "ramping",
+        "slow",
+        "stale",
+        "would refuse",
+        "lease expired",
+        "trial succeeded",
+        "abandoned",
+        "open while healthy",
+        "later attempt",
+    ] {
+        let count = total.0.get(what).copied().unwrap_or(0);
+        assert!(count >= 10, "{what}: {count} times; in all: {:?}", total.0);
     }
 }

@@ -89,6 +89,7 @@ pub struct Model {
     pub open_until: u64,
     /// Open and half-open.
     pub attempt: u32,
+    pub latest_attempt: u32,
 
     // Half-open.
     trials: Vec<Running>,
@@ -122,6 +123,7 @@ impl Model {
             next_attempt: 0,
             open_until: 0,
             attempt: 0,
+            latest_attempt: 0,
             trials: Vec::new(),
             good_trials: 0,
             bad_trials: 0,
@@ -208,6 +210,7 @@ impl Model {
         };
         self.go(State::Open, Control::Automatic, cause);
         self.attempt = attempt;
+        self.latest_attempt = self.latest_attempt.max(attempt);
         self.open_until = self.now + wait;
     }
 
