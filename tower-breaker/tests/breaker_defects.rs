@@ -1,7 +1,54 @@
-//! One test for each defect that has been proven in another circuit breaker, so that ours is shown free of it. (Dropped
-//! futures, panics, readiness errors and the bounds on the inner service are in `breaker_service.rs`.)
+//! One test for each defect that has been proven in another circuit breaker, and for the lesson of each of their famous bugs, so
+//! that ours is shown free of it.
+//!
+//! | defect | where | test |
+//! |---|---|---|
+//! | the count window never slides | tower-resilience | [`the_count_window_slides`] |
+//! | the size of the window overrides the minimum of calls | tower-resilience | [`the_minimum_of_calls_is_not_overridden_by_the_size_of_the_window`] |
+//! | a time window wedges half-open for ever | tower-resilience | [`trials::a_time_window_does_not_wedge_half_open`] |
+//! | an earlier episode's results close or re-open the circuit | tower-resilience, Polly, Hystrix, opossum | [`an_earlier_episodes_success_does_not_close_a_half_open_circuit`], [`an_earlier_episodes_failures_do_not_open_a_circuit_that_has_recovered`], [`trials::a_result_of_an_earlier_episode_decides_nothing_in_any_state`] |
+//! | a probe of an earlier half-open closes a later one | seatbelt | [`a_trial_of_an_earlier_half_open_episode_does_not_decide_a_later_one`] |
+//! | a stale cancel or ignored result makes an extra slot | resilience4j | [`trials::a_stale_end_of_a_call_makes_no_extra_slot`] |
+//! | the builder takes zero probes | tower-resilience | [`zero_trials_do_not_build_and_every_problem_is_named`] |
+//! | reset does nothing when closed | tower-resilience | [`reset_works_on_a_closed_circuit_too`] |
+//! | readiness stays refused after a manual close | tower-resilience | [`readiness_follows_a_manual_close_and_a_manual_open`] |
+//! | readiness ignores the circuit | seatbelt | `breaker_service`: `an_open_circuit_is_ready_and_refuses_without_asking_the_inner_service`; `breaker_back_pressure` |
+//! | the inner service must be `Sync`, `Clone`, ... | seatbelt and others | `breaker_service`: `the_inner_service_needs_no_bounds` |
+//! | a slow probe closes the circuit | tower-resilience | [`trials::a_slow_trial_does_not_close_the_circuit`] |
+//! | a listener that reads metrics, or resets, deadlocks | tower-resilience, failsafe | [`a_listener_may_use_the_handle_and_even_change_the_state`] |
+//! | `poll_ready` errors are not recorded | tower-resilience | [`calls::an_error_of_readiness_is_recorded_by_every_rule`] |
+//! | nor while calls are refused for another reason | | [`calls::an_error_of_readiness_is_recorded_while_a_ramp_refuses_most_calls_too`] |
+//! | dropped futures are not recorded | tower-resilience | [`calls::a_dropped_future_is_recorded_by_every_rule`] |
+//! | timed-out futures are not recorded | tower-resilience | [`calls::a_timed_out_future_is_recorded_by_every_rule`] |
+//! | panics are not recorded | tower-resilience | [`calls::a_panic_is_recorded_by_every_rule`] |
+//! | one hung probe blocks recovery for ever | tower-resilience, and everywhere | [`trials::one_hung_trial_does_not_block_recovery_for_ever`], [`trials::what_an_expired_lease_means_can_be_chosen`], [`trials::a_lease_is_the_default`] |
+//! | each `.layer()` of one built layer has a circuit of its own | tower-resilience | `breaker_service`: `every_layer_of_one_built_layer_shares_the_circuit` |
+//! | half-open admits 1000 of 1000 | failsafe, recloser | [`half_open_admits_no_more_than_its_cap_of_a_thousand_calls`] |
+//! | windows and waits below a second are none | failsafe | [`windows::a_time_window_below_a_second_counts_and_slides`], [`the_trial_comes_at_exactly_the_wait_even_below_a_second`] |
+//! | something is held across user code | recloser | [`calls::a_call_that_hangs_holds_up_nobody`] |
+//! | a probe cancelled before its answer wedges the circuit | linkerd2-proxy | [`a_probe_cancelled_before_it_answers_does_not_wedge_the_circuit`] |
+//!
+//! | lesson | test |
+//! |---|---|
+//! | lease each probe, with a deadline whose outcome can be chosen | [`trials::what_an_expired_lease_means_can_be_chosen`] |
+//! | minimum-volume rules stop in half-open | [`the_rules_minimum_does_not_apply_while_half_open`], [`trials::no_minimum_of_any_rule_applies_while_half_open`] |
+//! | only the probe's owner may decide it | [`an_earlier_episodes_success_does_not_close_a_half_open_circuit`] |
+//! | cancelled, ignored and panicked calls have a defined path, everywhere | [`calls::every_ending_has_its_path_in_every_state`] |
+//! | one atomic state, never status and timestamp apart | [`trials::a_wait_belongs_to_the_episode_that_set_it`], the models in `src/` |
+//! | one event per transition, listeners outside any lock | [`a_listener_may_use_the_handle_and_even_change_the_state`], `breaker_threads` |
+//! | windows slide; totals never go negative under load | [`windows::totals_never_go_negative_under_load`] |
+//! | time is monotonic, and injected | [`windows::a_clock_that_goes_back_breaks_nothing`] |
+//! | tiny traffic needs a minimum of failures | [`windows::tiny_traffic_needs_a_minimum_of_failures`] |
+//! | an undefined rate is shown as undefined | [`windows::an_undefined_rate_is_shown_as_undefined`] |
 
 #![allow(clippy::unwrap_used)]
+
+#[path = "breaker_defects/calls.rs"]
+mod calls;
+#[path = "breaker_defects/trials.rs"]
+mod trials;
+#[path = "breaker_defects/windows.rs"]
+mod windows;
 
 use std::{
     convert::Infallible,

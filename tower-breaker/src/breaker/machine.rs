@@ -235,6 +235,15 @@ impl Machine {
             .then(|| Ticket::call(word.generation()))
     }
 
+    /// Admits a call if the circuit is closed, be it ramping or held.
+    pub(super) fn admit_closed_by_any_duty(&self) -> Option<Ticket> {
+        let word = self.load();
+        matches!(word.phase(), Phase::Closed { .. }).then(|| Ticket {
+            generation: word.generation(),
+            standing: Standing::Call,
+        })
+    }
+
     /// Whether a success changes nothing: the whole of [`settle`](Self::settle) on the fast path.
     #[inline]
     pub(super) fn success_is_no_news(&self, ticket: Ticket) -> bool {

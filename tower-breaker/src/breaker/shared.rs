@@ -15,8 +15,8 @@ use super::{
     counters::{Count, Counters},
     journal::Journal,
     machine::{Change, Denied, Effect, Machine, Manual, Report, Ticket},
-    policy::{Abandoned, Recovery, nanos},
-    transition::Transition,
+    policy::{Abandoned, LeaseExpired, Recovery, nanos},
+    transition::{State, Transition},
 };
 use crate::{Refused, classify::Verdict, ownership::Lender, refused::Label};
 
@@ -121,7 +121,8 @@ impl Shared {
     }
 
     pub(super) fn admit_trial(&self) -> Option<Entry> {
-        if self.machine.is_plainly_closed() {
+        // Not asked for admission: that would use up a part of the ramp's.
+        if self.machine.state() == State::Closed {
             return None;
         }
         let (ticket, change) = self.admit_and_expire(true).ok()?;
@@ -135,9 +136,12 @@ impl Shared {
         Some(entry)
     }
 
-    /// As [`admit`](Self::admit), but nobody asked: a refusal is not counted.
+    /// As [`admit`](Self::admit), but nobody asked: a refusal is not counted, and a ramp neither refuses it nor is used up.
     pub(super) fn admit_unasked(&self) -> Option<Entry> {
-        self.admit_as(self.may_try()).ok()
+        match self.machine.admit_closed_by_any_duty() {
+            Some(ticket) => Some(self.enter(ticket)),
+            None => self.admit_as(self.may_try()).ok(),
+        }
     }
 
     fn admit_as(&self, may_try: bool) -> Result<Entry, Denied> {
@@ -156,7 +160,9 @@ impl Shared {
     fn expire_leases(&self) {
         while let Some(settled) = self.machine.expire_lease(|| self.now()) {
             self.counters.add(Count::LeaseExpired);
-            if !settled.stale && settled.change.is_some() {
+            let lease = self.machine.policy().lease;
+            let is_failure = lease.is_some_and(|lease| lease.expired == LeaseExpired::Failure);
+            if is_failure && !settled.stale {
                 self.counters.add(Count::TrialFailed);
             }
             self.announce(settled.change);
