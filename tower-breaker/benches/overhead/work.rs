@@ -135,21 +135,21 @@ pub fn calls_to<S: Service<u64> + Send + 'static>(mut service: S) -> Calls {
     Box::new(move |number| {
         let mut cx = Context::from_waker(Waker::noop());
         for request in 0..number {
-            let ready = until_ready(|| service.poll_ready(&mut cx));
-            assert!(ready.is_ok(), "not ready");
+            until_ready(|| service.poll_ready(&mut cx));
             let mut call = pin!(service.call(black_box(request)));
-            let outcome = until_ready(|| call.as_mut().poll(&mut cx));
-            drop(black_box(outcome));
+            until_ready(|| call.as_mut().poll(&mut cx));
         }
     })
 }
 
-// Some rivals wait for each other behind a lock, and then are ready at a later poll only.
+// Some rivals wait for each other behind a lock, and then are ready at a later poll only. What is ready is looked at where it
+// is: an outcome that is moved once more costs some guards more than all they do, and measures the bench.
 #[inline]
-fn until_ready<T>(mut poll: impl FnMut() -> Poll<T>) -> T {
+fn until_ready<T>(mut poll: impl FnMut() -> Poll<T>) {
     for _ in 0..1_000_000_000_u64 {
-        if let Poll::Ready(value) = poll() {
-            return value;
+        let polled = poll();
+        if black_box(&polled).is_ready() {
+            return;
         }
         std::hint::spin_loop();
     }

@@ -238,10 +238,8 @@ impl Machine {
     /// Admits a call if the circuit is closed, be it ramping or held.
     pub(super) fn admit_closed_by_any_duty(&self) -> Option<Ticket> {
         let word = self.load();
-        matches!(word.phase(), Phase::Closed { .. }).then(|| Ticket {
-            generation: word.generation(),
-            standing: Standing::Call,
-        })
+        matches!(word.phase(), Phase::Closed { .. })
+            .then(|| Ticket::call(word.generation()))
     }
 
     /// Whether a success changes nothing: the whole of [`settle`](Self::settle) on the fast path.

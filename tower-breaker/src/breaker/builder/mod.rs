@@ -4,6 +4,7 @@ mod check;
 mod preset;
 mod ramp;
 mod rate;
+mod rates;
 #[cfg(test)]
 mod tests;
 mod trial;
@@ -11,7 +12,7 @@ mod wait;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use self::{check::MILLISECOND, rate::Rates, trial::Trials};
+use self::{check::MILLISECOND, rates::Rates, trial::Trials};
 pub use self::{
     preset::Preset,
     ramp::Ramp,

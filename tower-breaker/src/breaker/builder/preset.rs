@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CircuitBreakerBuilder, FailureRate, OpenWait, trial::Trials};
+use super::{CircuitBreakerBuilder, FailureRate, OpenWait, rates::Rates, trial::Trials};
 
 /// A set of options under one name, for [`CircuitBreakerBuilder::preset`].
 ///
@@ -67,7 +67,7 @@ fn simple(
     wait: Duration,
     successes: u32,
 ) -> CircuitBreakerBuilder {
-    builder.rates = super::rate::Rates::default();
+    builder.rates = Rates::default();
     builder.trials = Trials::preset(successes);
     builder.consecutive_failures(failures).open_for(wait)
 }
