@@ -1109,6 +1109,73 @@ mod wire {
         assert_eq!(totals(&breaker), SUCCESS);
     }
 
+    /// gRPC over HTTP/2: the last path segment is the status, or `reset` for a stream that breaks off.
+    async fn http_2() -> String {
+        use hyper_util::{rt::TokioIo, server::conn::auto, service::TowerToHyperService};
+
+        let answer = service_fn(|request: Request<_>| {
+            let last = match request.uri().path() {
+                "/reset" => Fail,
+                "/0" => Trailers("0"),
+                _ => Trailers("14"),
+            };
+            ready(Ok::<_, Infallible>(Response::new(script(&[
+                Data("message"),
+                Wait,
+                last,
+            ]))))
+        });
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let server = auto::Builder::new(TokioExecutor::new());
+                    let answer = TowerToHyperService::new(answer);
+                    let _ = server
+                        .serve_connection(TokioIo::new(connection), answer)
+                        .await;
+                });
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn over_http_2_trailers_decide_and_a_reset_stream_is_a_failure() {
+        let url = http_2().await;
+        for (path, read_all, expected) in [
+            ("0", true, SUCCESS),
+            ("14", true, FAILURE),
+            ("reset", true, FAILURE),
+            ("0", false, ABANDONED),
+        ] {
+            let breaker = breaker();
+            let client = CircuitBreakerLayer::new(breaker.clone())
+                .classify(Grpc)
+                .until_end_of_body()
+                .layer(
+                    Client::builder(TokioExecutor::new())
+                        .http2_only(true)
+                        .build_http::<axum::body::Body>(),
+                );
+            let request = Request::get(format!("{url}/{path}"));
+            let request = request.body(axum::body::Body::empty()).unwrap();
+            let mut body = client.oneshot(request).await.unwrap().into_body();
+            assert_eq!(totals(&breaker), NOTHING);
+            if read_all {
+                let read = body.collect().await;
+                assert_eq!(read.is_err(), path == "reset");
+            } else {
+                body.frame().await.unwrap().unwrap();
+                drop(body);
+            }
+            assert_eq!(totals(&breaker), expected, "{path}");
+        }
+    }
+
     #[tokio::test]
     async fn inside_an_axum_router_a_dropped_connection_is_abandoned_and_a_read_one_a_success() {
         let breaker = breaker();

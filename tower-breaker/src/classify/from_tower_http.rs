@@ -11,6 +11,9 @@ use crate::Refused;
 /// [`until_end_of_body`](crate::CircuitBreakerLayer::until_end_of_body). A layer that does not wait for the end takes a response as a success
 /// if its head is not enough to tell. One that waits for the end does so for every response that is no failure by its head: its body must not fail.
 ///
+/// Unlike [`Grpc`](super::Grpc), tower-http's classifier for gRPC counts every code but `OK` as a failure unless told otherwise, and a response without
+/// any status as a success.
+///
 /// tower-http's classifiers name what went wrong, and have no word for a result that says nothing. So an error is a failure to all of them, and their
 /// `classify_error` is not called; a guard's refusal further in, as an error or as a response, is ignored without asking them.
 ///

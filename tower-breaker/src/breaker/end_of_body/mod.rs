@@ -19,8 +19,14 @@
 //! A body is at its end when it says so by `None`, by trailers, or by `is_end_stream` after a frame: a reader that knows how long the body is need
 //! not ask for what comes after it.
 //!
-//! A long download or stream is in flight until its end: as a trial it keeps its slot so long, and its success is no sooner known. For streams
-//! without an end, judge heads.
+//! # What follows from that
+//!
+//! * A call lasts until the end of its body: its success is not known before, a slow-call rule measures all of it, and a trial keeps its slot so
+//!   long. Set a [trial lease](super::CircuitBreakerBuilder::trial_lease) that is longer than the longest body. For streams without an end,
+//!   judge heads.
+//! * A reader that wants only a part of a body abandons the call. Where readers do that while all is well, set
+//!   [`Abandoned::Ignore`](super::Abandoned::Ignore).
+//! * After an upgrade (`101`) there is no body: the call is judged at its head.
 
 mod body;
 mod error;
