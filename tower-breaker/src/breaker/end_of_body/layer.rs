@@ -79,7 +79,7 @@ impl<C, M, L> EndOfBodyLayer<C, M, L> {
     /// Gives a body up, and counts the call as a failure, if the service behind gives no frame of it for so long while the reader waits for one.
     /// The body then fails with [`BodyError::Stalled`](super::BodyError::Stalled).
     ///
-    /// Only the reader's waiting counts: the time begins anew with every frame, runs only while there is none to be had, and is no matter of how slowly
+    /// Only the reader's waiting counts: the time begins anew with every frame, runs only while there is none to be had, and does not depend on how slowly
     /// the reader takes them. A reader that was told to come back and stayed away (for a quarter of the limit) is not held
     /// against the body: the time begins anew when he asks again.
     ///

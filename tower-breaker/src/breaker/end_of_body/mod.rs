@@ -1,7 +1,7 @@
 //! Verdicts at the end of the response's body.
 //!
-//! [`CircuitBreakerLayer`] judges a call once the head of its response is there. A gRPC call has its status in the trailers by then
-//! still to come, and a download may break off half-way. [`until_end_of_body`](CircuitBreakerLayer::until_end_of_body) makes it an
+//! [`CircuitBreakerLayer`] judges a call once the head of its response is there. By then a gRPC call's status, in the trailers, is
+//! still to come, and a download may yet break off half-way. [`until_end_of_body`](CircuitBreakerLayer::until_end_of_body) makes it an
 //! [`EndOfBodyLayer`], whose responses carry the call's admission in their body ([`JudgedBody`]) until that ends.
 //!
 //! # How a call may end, after its head
