@@ -637,6 +637,18 @@ async fn a_slow_reader_is_never_blamed_on_the_body() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reader_that_is_only_a_little_late_has_waited() {
+    let breaker = breaker();
+    let (_send, body) = sent(&breaker, 200).await;
+    let mut body = task::spawn(body);
+    assert_pending!(body.enter(|cx, body| body.poll_frame(cx)));
+    tokio::time::sleep(LIMIT + LIMIT / 5).await;
+    let frame = assert_ready!(body.enter(|cx, body| body.poll_frame(cx)));
+    assert!(frame.unwrap().is_err());
+    assert_eq!(totals(&breaker), FAILURE);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_that_was_judged_by_its_head_may_stall_but_counts_once() {
     let breaker = breaker();
     let (_send, mut body) = sent(&breaker, 500).await;
@@ -817,18 +829,26 @@ async fn readiness_is_as_in_the_plain_layer() {
 
 #[tokio::test(start_paused = true)]
 async fn back_pressure_comes_along() {
-    let breaker = breaker();
-    breaker.try_acquire().unwrap().failure();
-    let mut service = CircuitBreakerLayer::new(breaker.clone())
-        .classify(HttpStatus)
-        .back_pressure()
-        .until_end_of_body()
-        .layer(answer(200, with_length(&[])));
+    let layer = |breaker: &CircuitBreaker| {
+        CircuitBreakerLayer::new(breaker.clone())
+            .back_pressure()
+            .until_end_of_body()
+    };
+    let (plain, limited) = (breaker(), breaker());
+    for breaker in [&plain, &limited] {
+        breaker.try_acquire().unwrap().failure();
+    }
     let started = tokio::time::Instant::now();
+    let mut service = layer(&limited)
+        .stall_after(LIMIT)
+        .layer(answer(200, with_length(&[])));
+    assert!(task::spawn(service.ready()).poll().is_pending());
+
+    let mut service = layer(&plain).layer(answer(200, with_length(&[])));
     service.ready().await.unwrap();
     assert!(started.elapsed() >= WAIT);
     service.call(Request::new(())).await.unwrap();
-    assert_eq!(breaker.state(), State::Closed);
+    assert_eq!(plain.state(), State::Closed);
 }
 
 // --- how long to leave the service alone -----------------------------------------------------------------------------
@@ -894,6 +914,41 @@ async fn or_as_the_trailers_ask() {
     let mut body = service.oneshot(Request::new(())).await.unwrap().into_body();
     body.frame().await.unwrap().unwrap();
     assert_eq!(breaker.snapshot().open_remaining, Some(WAIT * 2));
+}
+
+#[derive(Clone)]
+struct AsksInErrors;
+
+impl<Req, Res, Err> Classify<Req, Res, Err> for AsksInErrors {
+    type Call = Self;
+
+    fn begin(&self, _: &Req) -> Self {
+        Self
+    }
+}
+
+impl<Res, Err> ClassifyCall<Res, Err> for AsksInErrors {
+    fn verdict(self, _: Result<&Res, &Err>) -> Verdict {
+        Verdict::Failure
+    }
+
+    fn retry_after(&self, result: Result<&Res, &Err>) -> Option<Duration> {
+        result.is_err().then_some(WAIT * 5)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn or_as_an_error_asks_and_nobody_is_asked_who_need_not_be() {
+    for (breaker, open_for) in [(heedful(), WAIT * 5), (breaker(), WAIT)] {
+        let service = CircuitBreakerLayer::new(breaker.clone())
+            .classify(WithBody(AsksInErrors))
+            .until_end_of_body()
+            .layer(service_fn(|()| {
+                ready(Err::<Response<Script>, _>(BoxError::from("down")))
+            }));
+        service.oneshot(()).await.unwrap_err();
+        assert_eq!(breaker.snapshot().open_remaining, Some(open_for));
+    }
 }
 
 // --- classifiers of one's own ----------------------------------------------------------------------------------------
