@@ -1087,6 +1087,10 @@ mod wire {
     use hyper_util::{client::legacy::Client, rt::TokioExecutor};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+    // Real time: long enough for a busy machine, and short enough to wait for.
+    const LONG: Duration = Duration::from_secs(60);
+    const SHORT: Duration = Duration::from_millis(200);
+
     /// Sends these bytes to whoever asks, then closes the connection, unless it is to hang.
     async fn server(answer: &'static str, hang: bool) -> String {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
@@ -1107,13 +1111,17 @@ mod wire {
         url
     }
 
-    async fn get(answer: &'static str, hang: bool) -> (CircuitBreaker, Result<Bytes, BoxError>) {
+    async fn get(
+        answer: &'static str,
+        hang: bool,
+        limit: Duration,
+    ) -> (CircuitBreaker, Result<Bytes, BoxError>) {
         let url = server(answer, hang).await;
         let breaker = breaker();
         let client = CircuitBreakerLayer::new(breaker.clone())
             .classify(HttpStatus)
             .until_end_of_body()
-            .stall_after(Duration::from_millis(200))
+            .stall_after(limit)
             .layer(Client::builder(TokioExecutor::new()).build_http::<axum::body::Body>());
         let request = Request::get(url).body(axum::body::Body::empty()).unwrap();
         let response = client.oneshot(request).await.unwrap();
@@ -1126,7 +1134,12 @@ mod wire {
 
     #[tokio::test]
     async fn a_whole_body_is_a_success() {
-        let (breaker, body) = get("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", true).await;
+        let (breaker, body) = get(
+            "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello",
+            true,
+            LONG,
+        )
+        .await;
         assert_eq!(body.unwrap(), "hello");
         assert_eq!(totals(&breaker), SUCCESS);
     }
@@ -1137,7 +1150,7 @@ mod wire {
             "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nhello",
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n",
         ] {
-            let (breaker, body) = get(answer, false).await;
+            let (breaker, body) = get(answer, false, LONG).await;
             assert!(
                 Stalled::find(&*body.unwrap_err()).is_none(),
                 "hyper's own error"
@@ -1148,7 +1161,12 @@ mod wire {
 
     #[tokio::test]
     async fn a_stalled_body_is_a_failure() {
-        let (breaker, body) = get("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nhello", true).await;
+        let (breaker, body) = get(
+            "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nhello",
+            true,
+            SHORT,
+        )
+        .await;
         assert!(Stalled::find(&*body.unwrap_err()).is_some());
         assert_eq!(totals(&breaker), FAILURE);
     }
@@ -1158,6 +1176,7 @@ mod wire {
         let (breaker, body) = get(
             "HTTP/1.1 200 OK\r\ntrailer: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx: y\r\n\r\n",
             true,
+            LONG,
         )
         .await;
         assert_eq!(body.unwrap(), "hello");
