@@ -111,7 +111,7 @@ mod tests {
             let wait = http::HeaderValue::from_static("7");
             response.headers_mut().insert("retry-after", wait);
             if refused {
-                let refused = Refused::new(&"inner".into(), Reason::BulkheadFull, None);
+                let refused = Refused::sample("inner", Reason::BulkheadFull, None);
                 response.extensions_mut().insert(refused);
             }
             ClassifyCall::<_, BoxError>::retry_after(&HttpStatus, Ok(&response))
