@@ -14,10 +14,10 @@ use crate::{
 /// By default every error is a failure (see [`AnyError`]), and the error type is [`BoxError`](crate::BoxError).
 #[derive(Debug, Clone)]
 pub struct CircuitBreakerLayer<C = AnyError, M = Boxed> {
-    breaker: CircuitBreaker,
-    classify: C,
-    mode: M,
-    back_pressure: bool,
+    pub(super) breaker: CircuitBreaker,
+    pub(super) classify: C,
+    pub(super) mode: M,
+    pub(super) back_pressure: bool,
 }
 
 impl CircuitBreakerLayer {

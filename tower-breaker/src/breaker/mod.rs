@@ -93,6 +93,8 @@ mod clock;
 mod config;
 mod counters;
 mod deadline;
+#[cfg(feature = "http")]
+pub mod end_of_body;
 mod events;
 mod future;
 mod gate;
@@ -108,6 +110,7 @@ mod permit;
 mod policy;
 mod probe;
 mod ramp;
+mod record;
 mod service;
 mod shared;
 mod snapshot;
@@ -118,6 +121,8 @@ mod word;
 
 #[cfg(feature = "serde")]
 pub use self::config::CircuitBreakerConfig;
+#[cfg(feature = "http")]
+pub use self::end_of_body::EndOfBodyLayer;
 pub use self::{
     builder::{
         CircuitBreakerBuilder, FailureRate, OpenWait, Preset, Ramp, SlowCallRate, TrialRate,

@@ -1,6 +1,11 @@
-use http::{Response, StatusCode};
+use std::time::Duration;
 
-use super::{AnyError, Classify, ClassifyCall, Verdict};
+use http::{Response, StatusCode};
+use http_body::Body;
+
+use super::{
+    AnyError, BodyErrors, Classify, ClassifyBody, ClassifyCall, Head, Verdict, retry_after,
+};
 use crate::Refused;
 
 /// Judges an HTTP response by its status; errors as [`AnyError`] does.
@@ -14,6 +19,14 @@ use crate::Refused;
 ///
 /// A response that a guard further in made of its refusal (`.respond()`) is ignored, as the refusal itself would be: it carries the
 /// [`Refused`] in its extensions. They do not cross the wire, so the refusals of another process are failures of it.
+///
+/// A failure's `Retry-After`, in seconds or as a date, is the wait that the server asks for. A date counts from the response's own
+/// `Date`, so that the two clocks need not agree, or from this machine's clock if there is none.
+///
+/// At the end of the body ([`until_end_of_body`](crate::CircuitBreakerLayer::until_end_of_body)) a response that is a failure by its
+/// status is one at once; any other must also have brought its whole body, and is a failure if the body fails.
+///
+/// It recognises refusals in errors as `AnyError` does, so over a typed guard it must be [`TypedGuard`](super::TypedGuard)`(HttpStatus)`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct HttpStatus;
 
@@ -44,6 +57,23 @@ impl<B, Err: 'static> ClassifyCall<Response<B>, Err> for HttpStatus {
             result => AnyError.verdict(result),
         }
     }
+
+    fn retry_after(&self, result: Result<&Response<B>, &Err>) -> Option<Duration> {
+        let response = result.ok()?;
+        let failed =
+            Self::is_failure(response.status()) && response.extensions().get::<Refused>().is_none();
+        failed
+            .then(|| retry_after::in_headers(response.headers()))
+            .flatten()
+    }
+}
+
+impl<B: Body, Err: 'static> ClassifyBody<B, Err> for HttpStatus {
+    type End = BodyErrors;
+
+    fn head(self, response: &Response<B>) -> Head<BodyErrors> {
+        BodyErrors::unless(ClassifyCall::<_, Err>::verdict(self, Ok(response)))
+    }
 }
 
 #[cfg(test)]
@@ -71,5 +101,24 @@ mod tests {
         assert_eq!(judge(Err("connection reset".into())), Verdict::Failure);
         let refused = Refused::sample("inner", Reason::BulkheadFull, None);
         assert_eq!(judge(Err(refused.into())), Verdict::Ignore);
+    }
+
+    #[test]
+    fn retry_after_is_heeded_in_failures_only() {
+        let hint = |status: u16, refused: bool| {
+            let mut response = Response::new(());
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            let wait = http::HeaderValue::from_static("7");
+            response.headers_mut().insert("retry-after", wait);
+            if refused {
+                let refused = Refused::sample("inner", Reason::BulkheadFull, None);
+                response.extensions_mut().insert(refused);
+            }
+            ClassifyCall::<_, BoxError>::retry_after(&HttpStatus, Ok(&response))
+        };
+        let seven = Some(Duration::from_secs(7));
+        assert_eq!((hint(503, false), hint(429, false)), (seven, seven));
+        assert_eq!((hint(301, false), hint(404, false)), (None, None));
+        assert_eq!(hint(503, true), None);
     }
 }

@@ -5,7 +5,8 @@
 //! tells about the health of the service behind the guard. A caller's own mistake (a `404`, a `422`) tells that the
 //! service is well.
 //!
-//! Ready-made: [`AnyError`] (the default), [`ErrorChain`], and `HttpStatus` with the `http` feature. Any
+//! Ready-made: [`AnyError`] (the default) and [`ErrorChain`]; with the `http` feature `HttpStatus` and `Grpc`; with the `tower-http`
+//! feature any of tower-http's, by `FromTowerHttp`. [`TypedGuard`] lends any of them eyes for a typed guard further in. Any
 //! `Fn(Result<&Response, &Error>) -> Verdict + Clone` is a classifier too:
 //!
 //! ```
@@ -20,15 +21,34 @@
 //! # let _ = layer;
 //! # Ok::<(), BoxError>(())
 //! ```
+//!
+//! A verdict is given when the response's head is there. With `CircuitBreakerLayer::until_end_of_body` (feature `http`) it is given at
+//! the end of the response's body, by classifiers that are a `ClassifyBody` too, as all of the above are.
 
+#[cfg(feature = "http")]
+mod body;
+#[cfg(feature = "tower-http")]
+mod from_tower_http;
+#[cfg(feature = "http")]
+mod grpc;
 #[cfg(feature = "http")]
 mod http_status;
 mod refusal;
+#[cfg(feature = "http")]
+mod retry_after;
+mod typed_guard;
 
 use std::{error::Error as StdError, time::Duration};
 
+#[cfg(feature = "tower-http")]
+pub use self::from_tower_http::{FromTowerHttp, TowerHttpCall, TowerHttpEnd};
+pub use self::typed_guard::TypedGuard;
 #[cfg(feature = "http")]
-pub use self::http_status::HttpStatus;
+pub use self::{
+    body::{BodyErrors, ClassifyBody, ClassifyEnd, Head, WithBody},
+    grpc::{Grpc, GrpcEnd, grpc_verdict},
+    http_status::HttpStatus,
+};
 
 /// What a result says about the service behind the guard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,8 +75,9 @@ pub trait ClassifyCall<Res, Err> {
     /// What the result says about the service behind the guard.
     fn verdict(self, result: Result<&Res, &Err>) -> Verdict;
 
-    /// How long the service behind the guard asks to be left alone. Asked before [`verdict`](Self::verdict), and only by a
-    /// circuit that wants to know ([`honor_retry_after`](crate::breaker::CircuitBreakerBuilder::honor_retry_after)).
+    /// How long the service behind the guard asks to be left alone, if this result is a failure and says so; by default nothing. Asked
+    /// before [`verdict`](Self::verdict), and only by a circuit that wants to know
+    /// ([`honor_retry_after`](crate::breaker::CircuitBreakerBuilder::honor_retry_after)).
     fn retry_after(&self, result: Result<&Res, &Err>) -> Option<Duration> {
         let _ = result;
         None
@@ -87,8 +108,11 @@ where
 /// load shed. The default.
 ///
 /// It knows a refusal as itself, anywhere in the chain of a [`BoxError`](crate::BoxError), and in the
-/// [`Error`](crate::Error) of a typed guard around a boxed or an infallible error. For a typed guard around any other error
-/// type, use [`ErrorChain`].
+/// [`Error`](crate::Error) of a typed guard around a boxed or an infallible error.
+///
+/// It does not know the refusal in an `Error<E>` over any other `E`, and counts it as a failure: that an error is `'static` is all that may be
+/// asked of it, and a type can only be recognised by its full name. If there is a typed guard further in, over an error of its own,
+/// use [`TypedGuard`]`(AnyError)`, which needs to know nothing of `E`, or [`ErrorChain`], which looks at every source.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AnyError;
 

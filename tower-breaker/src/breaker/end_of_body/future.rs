@@ -1,0 +1,134 @@
+//! The future of a call that is judged at the end of its response's body.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use http::Response;
+use http_body::Body;
+use pin_project_lite::pin_project;
+
+use super::{
+    JudgedBody, StallLimit,
+    settle::{hint, settle},
+};
+use crate::{
+    Refused,
+    breaker::permit::Admission,
+    classify::{ClassifyBody, Head},
+    mode::ErrorMode,
+};
+
+pin_project! {
+    /// The future of an [`EndOfBodyService`](super::EndOfBodyService).
+    ///
+    /// Dropped before it is done, the call was abandoned. If the inner future panics, the call failed, and the panic goes on. Once it has given a
+    /// response, the response's body answers for the call.
+    #[derive(Debug)]
+    pub struct EndOfBodyFuture<F, K, M, L> {
+        #[pin]
+        state: State<F, K>,
+        mode: M,
+        limit: L,
+    }
+}
+
+pin_project! {
+    #[derive(Debug)]
+    #[project = StateProj]
+    enum State<F, K> {
+        Running { #[pin] inner: F, call: Option<(Admission, K)> },
+        Refused { refused: Option<Refused> },
+    }
+}
+
+impl<F, K, M, L> EndOfBodyFuture<F, K, M, L> {
+    pub(super) fn running(inner: F, admission: Admission, judge: K, mode: M, limit: L) -> Self {
+        let call = Some((admission, judge));
+        Self {
+            state: State::Running { inner, call },
+            mode,
+            limit,
+        }
+    }
+
+    pub(super) fn refused(refused: Refused, mode: M, limit: L) -> Self {
+        let refused = Some(refused);
+        Self {
+            state: State::Refused { refused },
+            mode,
+            limit,
+        }
+    }
+}
+
+impl<F, K, M, L, B, Err> Future for EndOfBodyFuture<F, K, M, L>
+where
+    F: Future<Output = Result<Response<B>, Err>>,
+    B: Body,
+    K: ClassifyBody<B, Err>,
+    L: StallLimit,
+    M: ErrorMode<Response<JudgedBody<B, K::End, L>>, Err>,
+{
+    type Output = Result<Response<JudgedBody<B, K::End, L>>, M::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        match this.state.project() {
+            StateProj::Running { inner, call } => {
+                // Polled again after it was done, which nobody may do: there is nothing left to say.
+                let Some((admission, _)) = call else {
+                    return Poll::Pending;
+                };
+                let result = ready!(admission.watch(|| inner.poll(cx)));
+                let Some((admission, judge)) = call.take() else {
+                    return Poll::Pending;
+                };
+                Poll::Ready(match result {
+                    Ok(response) => Ok(judge_head(response, admission, judge, *this.limit)),
+                    Err(err) => {
+                        judge_error(&err, admission, judge);
+                        Err(this.mode.inner(err))
+                    }
+                })
+            }
+            StateProj::Refused { refused } => match refused.take() {
+                Some(refused) => Poll::Ready(this.mode.refused(refused)),
+                None => Poll::Pending,
+            },
+        }
+    }
+}
+
+fn judge_head<B, Err, K, L>(
+    response: Response<B>,
+    mut admission: Admission,
+    judge: K,
+    limit: L,
+) -> Response<JudgedBody<B, K::End, L>>
+where
+    B: Body,
+    K: ClassifyBody<B, Err>,
+    L: StallLimit,
+{
+    let wait = hint(&admission, || judge.retry_after(Ok(&response)));
+    match judge.head(&response) {
+        Head::Known(verdict) => {
+            settle(&mut admission, verdict, wait);
+            response.map(|body| JudgedBody::settled(body, limit))
+        }
+        Head::AtEnd(judge) => {
+            response.map(|body| JudgedBody::judged(body, admission, judge, limit))
+        }
+    }
+}
+
+fn judge_error<B, Err, K>(err: &Err, mut admission: Admission, judge: K)
+where
+    B: Body,
+    K: ClassifyBody<B, Err>,
+{
+    let wait = hint(&admission, || judge.retry_after(Err(err)));
+    settle(&mut admission, judge.verdict(Err(err)), wait);
+}
