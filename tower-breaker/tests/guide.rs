@@ -12,7 +12,7 @@ use std::{
 };
 
 use tower_breaker::{
-    CircuitBreaker, FailureRate, State,
+    CircuitBreaker, FailureRate, Permit, State,
     breaker::{CircuitBreakerBuilder, SlowCallRate},
 };
 
@@ -74,15 +74,29 @@ fn the_second_trial_comes_just_after_the_restart() {
     assert_eq!(second_trial(1.0), 25.0);
 }
 
-/// Steady calls that succeed in 20 ms for two minutes, then all are `last` long and end as failures or not. Gives how many
-/// milliseconds later the circuit opens.
+/// Steady calls that succeed in 20 ms for about two minutes; then all take `last` and end as failures or not. Gives how many
+/// milliseconds after that the circuit opens: the least and the most, over where in a slice of the window it begins.
 fn opens_after(
     rule: impl Fn(CircuitBreakerBuilder) -> CircuitBreakerBuilder,
     every: u64,
     last: u64,
     fail: bool,
+) -> (u64, u64) {
+    let all = (0..40).map(|part| {
+        let sick_from = 120_000 + part * every;
+        opens_at(&rule, every, last, fail, sick_from) - sick_from
+    });
+    let all: Vec<_> = all.collect();
+    (*all.iter().min().unwrap(), *all.iter().max().unwrap())
+}
+
+fn opens_at(
+    rule: impl Fn(CircuitBreakerBuilder) -> CircuitBreakerBuilder,
+    every: u64,
+    last: u64,
+    fail: bool,
+    sick_from: u64,
 ) -> u64 {
-    const SICK_FROM: u64 = 120_000;
     let origin = Instant::now();
     let time = Arc::new(AtomicU64::new(0));
     let clock = {
@@ -93,12 +107,12 @@ fn opens_after(
         .clock(clock)
         .build()
         .unwrap();
-    let mut under_way = VecDeque::new();
-    for now in 0.. {
+    // When each call ends, and whether it has failed then.
+    let mut under_way: VecDeque<(u64, Permit, bool)> = VecDeque::new();
+    for now in 0..sick_from + 100_000 {
         time.store(now, Ordering::Relaxed);
         while under_way.front().is_some_and(|&(end, ..)| end == now) {
-            let (_, permit, failed): (u64, tower_breaker::Permit, bool) =
-                under_way.pop_front().unwrap();
+            let (_, permit, failed) = under_way.pop_front().unwrap();
             if failed {
                 permit.failure()
             } else {
@@ -106,16 +120,15 @@ fn opens_after(
             }
         }
         if breaker.state() == State::Open {
-            return now - SICK_FROM;
+            return now;
         }
         if now % every == 0 {
-            let sick = now >= SICK_FROM;
+            let sick = now >= sick_from;
             let end = now + if sick { last } else { 20 };
             under_way.push_back((end, breaker.try_acquire().unwrap(), sick && fail));
         }
-        assert!(now < SICK_FROM + 100_000, "never opened");
     }
-    unreachable!()
+    panic!("never opened");
 }
 
 const DAY: u64 = 25; // 40 calls a second
@@ -125,17 +138,16 @@ const TIME_OUT: u64 = 1_000;
 #[test]
 fn ten_in_a_row_open_soon_by_day_and_later_at_night() {
     let row = |builder: CircuitBreakerBuilder| builder.consecutive_failures(10);
-    assert_eq!(opens_after(row, DAY, TIME_OUT, true), 1_225);
-    assert_eq!(opens_after(row, NIGHT, TIME_OUT, true), 19_000);
+    assert_eq!(opens_after(row, DAY, TIME_OUT, true), (1_225, 1_225));
+    assert_eq!(opens_after(row, NIGHT, TIME_OUT, true), (19_000, 19_000));
 }
 
 #[test]
-fn a_rate_of_a_half_opens_after_half_its_window() {
+fn a_rate_of_a_half_takes_about_half_its_window() {
     let rate = |builder: CircuitBreakerBuilder| {
         builder.failure_rate(FailureRate::over_time(Duration::from_secs(10)).minimum_calls(20))
     };
-    let opens = opens_after(rate, DAY, TIME_OUT, true);
-    assert!(opens.abs_diff(6_000) <= 500, "{opens} ms");
+    assert_eq!(opens_after(rate, DAY, TIME_OUT, true), (5_000, 5_475));
 }
 
 #[test]
@@ -145,6 +157,5 @@ fn slow_calls_open_without_a_failure() {
         let rate = SlowCallRate::over_time(Duration::from_secs(10)).slower_than(limit);
         builder.slow_call_rate(rate.minimum_calls(20))
     };
-    let opens = opens_after(rate, DAY, 600, false);
-    assert!(opens.abs_diff(5_600) <= 500, "{opens} ms");
+    assert_eq!(opens_after(rate, DAY, 600, false), (4_800, 5_275));
 }

@@ -107,7 +107,13 @@ fn circuit(out: &mut String, record: &Record) -> fmt::Result {
         match episode.state {
             State::Closed => closed(out, record, episode)?,
             State::Open => {
-                let text = format!("OPEN {} s", seconds(time.end - time.start));
+                let wait = seconds(time.end - time.start);
+                let room = x(time.end) - x(time.start);
+                let text = if room < 72.0 {
+                    format!("{wait} s")
+                } else {
+                    format!("OPEN {wait} s")
+                };
                 inside(out, time, &CIRCUIT, &text)?;
             }
             State::HalfOpen => trial(out, record, time)?,
