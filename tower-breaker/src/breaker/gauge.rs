@@ -10,6 +10,8 @@ use super::{
 pub(super) struct Gauge {
     window: Window,
     rules: Box<[Watch]>,
+    // The largest minimum of calls of the rules.
+    enough: u32,
 }
 
 enum Window {
@@ -46,6 +48,11 @@ impl Gauge {
                         window: TimeWindow::new(window, slices),
                     },
                 },
+                enough: rules
+                    .iter()
+                    .map(|watch| watch.rule.minimum_calls)
+                    .max()
+                    .unwrap_or(0),
                 rules: rules.into(),
             })
             .collect()
@@ -74,7 +81,7 @@ impl Gauge {
                     Kind::Failures => mark.failed,
                     Kind::Slow => mark.slow,
                 };
-                let tally = window.record(at, hit, current)?;
+                let tally = window.record(at, hit, self.enough, current)?;
                 self.tripped(tally)?;
                 self.tripped(window.settled())
             }

@@ -64,14 +64,18 @@ impl CircuitBreaker {
             || matches!(parts.on_abandoned, Abandoned::FailureAfter(_));
         // The standard library's only source of chance: two circuits must not wait in step.
         let seed = RandomState::new().build_hasher().finish();
+        let slow_call = parts.policy.slow_call.unwrap_or(u64::MAX);
+        let machine = Machine::new(parts.policy, seed);
         let origin = parts.clock.now();
         Self {
             shared: Owner::new(Shared {
-                machine: Machine::new(parts.policy, seed),
+                times_calls,
+                reads_the_end: times_calls || machine.reads_the_clock(),
+                slow_call,
+                machine,
                 counters: Counters::new(),
                 on_abandoned: parts.on_abandoned,
                 recovery: parts.recovery,
-                times_calls,
                 dry_run: AtomicBool::new(parts.dry_run),
                 label: Label::new(parts.name.clone()),
                 name: parts.name,

@@ -238,17 +238,43 @@ impl Machine {
     /// Admits a call if the circuit is closed, be it ramping or held.
     pub(super) fn admit_closed_by_any_duty(&self) -> Option<Ticket> {
         let word = self.load();
-        matches!(word.phase(), Phase::Closed { .. })
-            .then(|| Ticket::call(word.generation()))
+        matches!(word.phase(), Phase::Closed { .. }).then(|| Ticket::call(word.generation()))
     }
 
     /// Whether a success changes nothing: the whole of [`settle`](Self::settle) on the fast path.
     #[inline]
     pub(super) fn success_is_no_news(&self, ticket: Ticket) -> bool {
-        // Anything but a plain call has bits above the generation, and so is equal to no generation.
-        self.gauges.is_empty()
-            && ticket.bits <= u64::from(u32::MAX)
-            && self.load().is_untroubled(ticket.generation())
+        self.gauges.is_empty() && self.is_untroubled_by(ticket)
+    }
+
+    /// Whether the windows must know when a call ended.
+    pub(super) fn reads_the_clock(&self) -> bool {
+        self.reads_the_clock
+    }
+
+    /// Whether a success of this call concerns the windows at most.
+    // Anything but a plain call has bits above the generation.
+    #[inline]
+    pub(super) fn is_untroubled_by(&self, ticket: Ticket) -> bool {
+        ticket.bits <= u64::from(u32::MAX) && self.load().is_untroubled(ticket.generation())
+    }
+
+    /// Lets the windows hear of such a success; gives why the circuit must open, if it must.
+    #[inline]
+    pub(super) fn record_success(&self, ticket: Ticket, slow: bool, at: u64) -> Option<Cause> {
+        let mark = Mark {
+            failed: false,
+            slow,
+        };
+        self.record(ticket.generation(), mark, at)
+    }
+
+    #[inline]
+    fn record(&self, generation: u32, mark: Mark, at: u64) -> Option<Cause> {
+        let current = || self.load().feeds_windows(generation);
+        self.gauges
+            .iter()
+            .find_map(|gauge| gauge.record(generation, mark, at, current))
     }
 
     /// Admits a call, as a trial if the state asks for one and the caller `may_try`.
@@ -416,7 +442,6 @@ impl Machine {
     }
 
     /// Takes the result of an admitted call. `at` is when it ended, if that is known already.
-    #[inline]
     pub(super) fn settle(
         &self,
         ticket: Ticket,
@@ -433,7 +458,6 @@ impl Machine {
         }
     }
 
-    #[inline]
     fn settle_call(
         &self,
         generation: u32,
@@ -456,13 +480,10 @@ impl Machine {
             None if self.reads_the_clock => now(),
             at => at.unwrap_or(0),
         };
-        let current = || self.load().feeds_windows(generation);
-        for gauge in &self.gauges {
-            if let Some(cause) = gauge.record(generation, mark, at, current) {
-                return Settled::current(self.trip(generation, report.hint, cause, now));
-            }
-        }
-        Settled::current(None)
+        Settled::current(
+            self.record(generation, mark, at)
+                .and_then(|cause| self.trip(generation, report.hint, cause, now)),
+        )
     }
 
     // The part of a result that concerns the word. `Ok` if the windows are to hear of it.
@@ -522,7 +543,7 @@ impl Machine {
 
     // A rule about a rate has been broken: opens the circuit, unless the episode is over.
     #[cold]
-    fn trip(
+    pub(super) fn trip(
         &self,
         generation: u32,
         hint: Option<u64>,

@@ -4,7 +4,8 @@ use std::{fmt, mem, thread, time::Duration};
 
 use super::{
     counters::Count,
-    shared::{Ending, Entry, Outcome, Shared},
+    machine::Change,
+    shared::{Entry, Outcome, Quietly, Shared},
 };
 use crate::{
     Refused,
@@ -109,7 +110,7 @@ impl Drop for CountsTheEnd {
 // Not inlined, so that what is inlined is small: a success that is no news, which is nearly every call.
 #[inline(never)]
 fn settle(loan: Loan<Shared>, entry: Entry, outcome: Outcome, hint: Option<Duration>) {
-    let mut end = CountsTheEnd {
+    let end = CountsTheEnd {
         loan: Some(loan),
         count: match outcome {
             Outcome::Success => Count::Succeeded,
@@ -119,23 +120,39 @@ fn settle(loan: Loan<Shared>, entry: Entry, outcome: Outcome, hint: Option<Durat
         },
     };
     let Some(loan) = &end.loan else { return };
+    if outcome == Outcome::Success {
+        match loan.succeed(entry) {
+            Quietly::Done => return,
+            Quietly::Tripped(cause) => {
+                let change = loan.trip(entry, cause);
+                return announce(end, change, false);
+            }
+            Quietly::No => {}
+        }
+    }
+    settle_slowly(end, entry, outcome, hint);
+}
+
+#[inline(never)]
+fn settle_slowly(mut end: CountsTheEnd, entry: Entry, outcome: Outcome, hint: Option<Duration>) {
+    let Some(loan) = &end.loan else { return };
     let ending = loan.settle(entry, outcome, hint);
     end.count = ending.count;
     if ending.change.is_some() || ending.frees_a_slot {
-        announce(end, ending);
+        announce(end, ending.change, ending.frees_a_slot);
     }
 }
 
 // Listeners are told of a change when its call is among the totals already. The end of the loan is counted by then, so this
 // needs a handle of its own.
 #[cold]
-fn announce(end: CountsTheEnd, ending: Ending) {
+fn announce(end: CountsTheEnd, change: Option<Change>, frees_a_slot: bool) {
     let Some(owner) = end.loan.as_ref().map(Loan::own) else {
         return;
     };
     drop(end);
-    owner.announce(ending.change);
-    if ending.frees_a_slot {
+    owner.announce(change);
+    if frees_a_slot {
         owner.changed.notify_waiters();
     }
 }

@@ -16,7 +16,7 @@ use super::{
     journal::Journal,
     machine::{Change, Denied, Effect, Machine, Manual, Report, Ticket},
     policy::{Abandoned, LeaseExpired, Recovery, nanos},
-    transition::{State, Transition},
+    transition::{Cause, State, Transition},
 };
 use crate::{Refused, classify::Verdict, ownership::Lender, refused::Label};
 
@@ -27,6 +27,10 @@ pub(super) struct Shared {
     pub(super) recovery: Recovery,
     // What an admitted call's start must be known for: a rule about slow calls, or an abandonment that depends on its age.
     pub(super) times_calls: bool,
+    // Whether the end of a call must be known, for that or for a window of time.
+    pub(super) reads_the_end: bool,
+    // In nanoseconds; without a rule about slow calls, no call is slow.
+    pub(super) slow_call: u64,
     pub(super) dry_run: AtomicBool,
     pub(super) name: Arc<str>,
     pub(super) label: Label,
@@ -62,6 +66,15 @@ impl From<Verdict> for Outcome {
             Verdict::Ignore => Self::Ignore,
         }
     }
+}
+
+/// Whether a success could be taken without looking at more than the windows.
+pub(super) enum Quietly {
+    Done,
+    /// Its record broke a rule: the circuit is to open.
+    Tripped(Cause),
+    /// Not taken: it is more than that.
+    No,
 }
 
 /// What is left to do when a result has been taken: its end must still be counted.
@@ -211,8 +224,37 @@ impl Shared {
         !self.times_calls && self.machine.success_is_no_news(entry.ticket)
     }
 
-    /// Takes a result. The caller must count the end.
+    /// Takes a success of a closed circuit that has no failure to forget, which is most of what a circuit with windows gets.
+    /// The caller must count the end.
     #[inline]
+    pub(super) fn succeed(&self, entry: Entry) -> Quietly {
+        if !self.machine.is_untroubled_by(entry.ticket) {
+            return Quietly::No;
+        }
+        let mut at = 0;
+        let mut slow = false;
+        if self.reads_the_end {
+            at = self.now();
+            let lived = at.saturating_sub(entry.admitted_at);
+            slow = lived > self.slow_call;
+            if slow {
+                self.counters.add(Count::Slow);
+            }
+        }
+        match self.machine.record_success(entry.ticket, slow, at) {
+            Some(cause) => Quietly::Tripped(cause),
+            None => Quietly::Done,
+        }
+    }
+
+    /// Opens the circuit, for a rule that the record of this call broke.
+    #[cold]
+    pub(super) fn trip(&self, entry: Entry, cause: Cause) -> Option<Change> {
+        let generation = entry.ticket.generation();
+        self.machine.trip(generation, None, cause, || self.now())
+    }
+
+    /// Takes a result. The caller must count the end.
     pub(super) fn settle(&self, entry: Entry, outcome: Outcome, hint: Option<Duration>) -> Ending {
         let at = self.times_calls.then(|| self.now());
         let lived = at.map_or(0, |at| at.saturating_sub(entry.admitted_at));
@@ -222,8 +264,7 @@ impl Shared {
             Outcome::Ignore => (Count::Ignored, Effect::Nothing),
             Outcome::Abandoned => (Count::Abandoned, self.effect_of_abandoning(lived)),
         };
-        let slow_call = self.machine.policy().slow_call;
-        let slow = effect != Effect::Nothing && slow_call.is_some_and(|limit| lived > limit);
+        let slow = effect != Effect::Nothing && lived > self.slow_call;
         if slow {
             self.counters.add(Count::Slow);
             if entry.ticket.is_trial() {

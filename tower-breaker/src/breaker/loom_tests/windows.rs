@@ -96,10 +96,10 @@ fn loom_a_chunk_is_written_before_its_slot_is_needed() {
 fn loom_two_records_at_the_turn_of_a_slice_are_both_counted() {
     loom::model(|| {
         let window = Arc::new(TimeWindow::new(20, 2));
-        window.record(5, true, || true);
+        window.record(5, true, u32::MAX, || true);
         let record = |window: &Arc<TimeWindow>| {
             let window = window.clone();
-            move || window.record(15, true, || true).unwrap().failures
+            move || window.record(15, true, u32::MAX, || true).unwrap().failures
         };
         let (a, b) = race(record(&window), record(&window));
         assert!(a >= 2 && b >= 2 && a.max(b) == 3, "{a} {b}");
@@ -119,7 +119,7 @@ fn loom_a_cleared_window_of_time_holds_nothing_of_what_was_under_way() {
             let (seen, set) = (cleared.clone(), cleared.clone());
             race(
                 move || {
-                    recorder.record(5, true, || {
+                    recorder.record(5, true, u32::MAX, || {
                         !seen.load(loom::sync::atomic::Ordering::Acquire)
                     })
                 },
@@ -132,6 +132,6 @@ fn loom_a_cleared_window_of_time_holds_nothing_of_what_was_under_way() {
         };
         let _ = late;
         assert_eq!(window.tally(5).calls, 0);
-        assert_eq!(window.record(5, false, || true).unwrap().calls, 1);
+        assert_eq!(window.record(5, false, u32::MAX, || true).unwrap().calls, 1);
     });
 }

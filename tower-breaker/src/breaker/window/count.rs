@@ -58,24 +58,32 @@ impl CountWindow {
             if !current() {
                 return None;
             }
-            let head = layout.unpack(seen);
-            let within = head.position & (layout.chunk() - 1);
-            if within == 0 && !self.finish_chunk(generation, head, seen) {
+            let position = layout.position(seen);
+            let within = position & (layout.chunk() - 1);
+            if within == 0 && !self.finish_chunk(generation, layout.unpack(seen), seen) {
                 seen = self.head.load(Ordering::Acquire);
                 continue;
             }
-            let pushed_out = if head.filled {
-                let slot = self.slot_of(head.position).load(Ordering::Acquire);
+            let pushed_out = if layout.is_filled(seen) {
+                let slot = self.slot_of(position).load(Ordering::Acquire);
                 Slot::mark(slot, within)
             } else {
                 0
             };
-            let next = layout.pack(head.advance(layout, within, bits(mark), pushed_out));
+            let next = if within == 0 || position + 1 == layout.calls {
+                layout.pack(
+                    layout
+                        .unpack(seen)
+                        .advance(layout, within, bits(mark), pushed_out),
+                )
+            } else {
+                layout.advance(seen, within, bits(mark), pushed_out)
+            };
             match self
                 .head
                 .compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire)
             {
-                Ok(_) => return Some(layout.unpack(next).tally(layout.calls)),
+                Ok(_) => return Some(layout.tally(next)),
                 Err(actual) => seen = actual,
             }
         }
@@ -87,6 +95,7 @@ impl CountWindow {
     }
 
     // Makes sure that the chunk before the head's position, which is complete, lies in its slot. `false` if the head has moved.
+    #[inline(never)]
     fn finish_chunk(&self, generation: u32, head: Head, seen: u64) -> bool {
         // What is complete: of this lap, or the last chunk of the lap before, which may be a short one.
         let (position, lap) = match head.position.checked_sub(1) {
@@ -133,9 +142,7 @@ impl CountWindow {
 
     /// What the window holds.
     pub(in crate::breaker) fn tally(&self) -> Tally {
-        self.layout
-            .unpack(self.head.load(Ordering::Acquire))
-            .tally(self.layout.calls)
+        self.layout.tally(self.head.load(Ordering::Acquire))
     }
 }
 
@@ -195,6 +202,45 @@ impl Layout {
     }
 
     #[inline]
+    fn field(&self, word: u64, at: u32) -> u32 {
+        (word >> (at * self.width)) as u32 & ((1 << self.width) - 1)
+    }
+
+    #[inline]
+    fn position(&self, word: u64) -> u32 {
+        self.field(word, 2)
+    }
+
+    #[inline]
+    fn is_filled(&self, word: u64) -> bool {
+        word >> (3 * self.width) & 1 == 1
+    }
+
+    #[inline]
+    fn tally(&self, word: u64) -> Tally {
+        Tally {
+            calls: if self.is_filled(word) {
+                self.calls
+            } else {
+                self.position(word)
+            },
+            failures: self.field(word, 0),
+            slow: self.field(word, 1),
+        }
+    }
+
+    /// [`Head::advance`] on the word as it is, in the middle of a chunk, where no field overflows into the next.
+    #[inline]
+    fn advance(&self, word: u64, within: u32, new: u32, pushed_out: u32) -> u64 {
+        // What is subtracted was added before, so that it is there.
+        let spread = |bits: u32| u64::from(bits & 1) | u64::from(bits >> 1) << self.width;
+        word.wrapping_add(spread(new))
+            .wrapping_sub(spread(pushed_out))
+            .wrapping_add(1 << (2 * self.width))
+            .wrapping_add(u64::from(new) << (3 * self.width + 1 + 2 * within))
+    }
+
+    #[inline]
     fn pack(&self, head: Head) -> u64 {
         u64::from(head.failures)
             | u64::from(head.slow) << self.width
@@ -206,14 +252,12 @@ impl Layout {
 
     #[inline]
     fn unpack(&self, word: u64) -> Head {
-        let mask = (1 << self.width) - 1;
-        let field = |at: u32| (word >> (at * self.width)) as u32 & mask;
         let recent_mask = ((1_u64 << (2 << self.chunk_shift)) - 1) as u32;
         Head {
-            failures: field(0),
-            slow: field(1),
-            position: field(2),
-            filled: word >> (3 * self.width) & 1 == 1,
+            failures: self.field(word, 0),
+            slow: self.field(word, 1),
+            position: self.position(word),
+            filled: self.is_filled(word),
             recent: (word >> (3 * self.width + 1)) as u32 & recent_mask,
             lap: word >> self.lap_shift(),
         }
@@ -236,15 +280,6 @@ impl Head {
             } else {
                 self.lap
             },
-        }
-    }
-
-    #[inline]
-    fn tally(self, calls: u32) -> Tally {
-        Tally {
-            calls: if self.filled { calls } else { self.position },
-            failures: self.failures,
-            slow: self.slow,
         }
     }
 }

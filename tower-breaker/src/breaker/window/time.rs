@@ -24,6 +24,8 @@ pub(in crate::breaker) struct TimeWindow {
     slots: Box<[AtomicU64]>,
     slices: u32,
     slice: Divisor,
+    // Of which slice (28 bits), and how many calls the slices before it held when it began.
+    before: AtomicU64,
 }
 
 impl TimeWindow {
@@ -42,15 +44,19 @@ impl TimeWindow {
                 .collect(),
             slices,
             slice: Divisor::new((length / u64::from(slices)).max(1)),
+            before: AtomicU64::new(0),
         }
     }
 
-    /// Counts a call, and whether it is a hit; gives what the window holds with it; `None` if it is not `current` any more.
+    /// Counts a call, and whether it is a hit; gives what the window holds with it. `None` if it is not `current` any more, or
+    /// if it can have raised no rate among those that need no more than `enough` calls: no hit, not the first call in its
+    /// slice, and there were enough before it.
     #[inline]
     pub(in crate::breaker) fn record(
         &self,
         now: u64,
         hit: bool,
+        enough: u32,
         current: impl Fn() -> bool,
     ) -> Option<Tally> {
         let slice = self.slice.divide(now);
@@ -84,12 +90,17 @@ impl TimeWindow {
                 seen = again;
                 continue;
             }
-            let new = Slot::unpack(old).counting(head.number, hit);
+            let before = Slot::unpack(old);
+            let new = before.counting(head.number, hit);
             if slot
                 .compare_exchange_weak(old, new.pack(), Ordering::AcqRel, Ordering::Acquire)
                 .is_ok()
             {
-                return Some(self.sum(head.number, 0));
+                let is_first = before.number != head.number;
+                if !hit && !is_first && self.had_enough(before, enough) {
+                    return None;
+                }
+                return Some(self.look(head.number, is_first));
             }
         }
     }
@@ -97,6 +108,28 @@ impl TimeWindow {
     #[inline]
     fn slot(&self, number: u32) -> &AtomicU64 {
         &self.slots[number as usize & (self.slots.len() - 1)]
+    }
+
+    // Whether there were enough calls without the latest. Never says so wrongly: calls that came late into an earlier slice are
+    // not counted here.
+    #[inline]
+    fn had_enough(&self, latest: Slot, enough: u32) -> bool {
+        let before = self.before.load(Ordering::Relaxed);
+        (before >> SLICE_BITS) as u32 == latest.number
+            && (before & SLICE_MASK) + u64::from(latest.calls) >= u64::from(enough)
+    }
+
+    #[inline(never)]
+    fn look(&self, number: u32, is_first: bool) -> Tally {
+        let tally = self.sum(number, 0);
+        if is_first {
+            // Others may have come into this slice by now.
+            let own = Slot::unpack(self.slot(number).load(Ordering::Acquire));
+            let others = tally.calls.saturating_sub(own.calls);
+            let before = u64::from(number) << SLICE_BITS | u64::from(others);
+            self.before.store(before, Ordering::Relaxed);
+        }
+        tally
     }
 
     // What the slices up to `number` hold, of which the oldest `expired` are over.
@@ -307,7 +340,7 @@ mod tests {
     fn a_slice_as_old_as_the_window_is_dropped() {
         let window = TimeWindow::new(10 * SECOND, 10);
         for second in 0..10 {
-            window.record(second * SECOND, false, || true);
+            window.record(second * SECOND, false, u32::MAX, || true);
         }
         assert_eq!(window.tally(10 * SECOND - 1).calls, 10);
         assert_eq!(window.tally(10 * SECOND).calls, 9);
@@ -318,20 +351,23 @@ mod tests {
     #[test]
     fn clearing_forgets_the_slice_that_is_still_running_too() {
         let window = TimeWindow::new(SECOND, 10);
-        window.record(5, true, || true);
+        window.record(5, true, u32::MAX, || true);
         window.clear(|| false);
         assert_eq!(counts(window.tally(5)), (1, 1));
         window.clear(|| true);
         assert_eq!(counts(window.tally(5)), (0, 0));
-        assert_eq!(counts(window.record(6, false, || true).unwrap()), (1, 0));
-        assert_eq!(window.record(6, false, || false), None);
+        assert_eq!(
+            counts(window.record(6, false, u32::MAX, || true).unwrap()),
+            (1, 0)
+        );
+        assert_eq!(window.record(6, false, u32::MAX, || false), None);
     }
 
     #[test]
     fn more_calls_than_a_slice_can_count_keep_their_rate() {
         let window = TimeWindow::new(SECOND, 1);
         for call in 0..2 * MAX_COUNT {
-            window.record(0, call % 4 == 0, || true);
+            window.record(0, call % 4 == 0, u32::MAX, || true);
         }
         let tally = window.settled();
         assert!(tally.calls > MAX_COUNT / 2);
@@ -367,7 +403,7 @@ mod tests {
                     let held: Vec<_> = list.iter().filter(|(at, _)| at + u64::from(slices) > now / slice).collect();
                     (held.len() as u32, held.iter().filter(|(_, hit)| *hit).count() as u32)
                 };
-                let tally = window.record(now, hit, || true).unwrap();
+                let tally = window.record(now, hit, u32::MAX, || true).unwrap();
                 prop_assert_eq!(counts(tally), within(&list, now));
                 prop_assert_eq!(counts(window.settled()), within(&list, now));
                 let later = now + step;
@@ -386,7 +422,7 @@ mod tests {
                 scope.spawn(move || {
                     start.wait();
                     for call in 0..100_000u64 {
-                        window.record(call * 70_000, call % 5 == 0, || true);
+                        window.record(call * 70_000, call % 5 == 0, u32::MAX, || true);
                     }
                 });
             }
