@@ -83,16 +83,23 @@ pub(crate) fn copies() -> usize {
 #[cfg(not(breaker_loom))]
 mod number {
     use std::{
+        cell::Cell,
         cmp::Reverse,
         collections::BinaryHeap,
         sync::{Mutex, MutexGuard, PoisonError},
     };
 
+    // Larger than any number that is given.
+    const NOT_YET: usize = usize::MAX - 1;
+    const NEVER_AGAIN: usize = usize::MAX;
+
     thread_local! {
-        static NUMBER: Number = Number::take();
+        // Apart from what gives it back: without a destructor, and with a constant to begin with, reading it is one load.
+        static NUMBER: Cell<usize> = const { Cell::new(NOT_YET) };
+        static TAKEN: Taken = Taken::take();
     }
 
-    struct Number(usize);
+    struct Taken(usize);
 
     struct Free {
         returned: BinaryHeap<Reverse<usize>>,
@@ -108,7 +115,7 @@ mod number {
         FREE.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    impl Number {
+    impl Taken {
         fn take() -> Self {
             let mut free = free();
             if let Some(Reverse(number)) = free.returned.pop() {
@@ -120,16 +127,29 @@ mod number {
         }
     }
 
-    impl Drop for Number {
+    impl Drop for Taken {
         fn drop(&mut self) {
+            // Before it is given back: another thread may have it at once, and what this one still does must not be under it.
+            NUMBER.set(NEVER_AGAIN);
             free().returned.push(Reverse(self.0));
         }
     }
 
+    /// The number, or one that is too large for any use.
     #[inline]
     pub(super) fn of_this_thread() -> usize {
+        match NUMBER.get() {
+            NOT_YET => first(),
+            number => number,
+        }
+    }
+
+    #[cold]
+    fn first() -> usize {
         // A thread that is ending may have given its number back already.
-        NUMBER.try_with(|number| number.0).unwrap_or(usize::MAX)
+        let number = TAKEN.try_with(|taken| taken.0).unwrap_or(NEVER_AGAIN);
+        NUMBER.set(number);
+        number
     }
 }
 

@@ -3,6 +3,18 @@
 //! The switch is a cfg of our own, not loom's usual one: tokio reacts to `--cfg loom` by dropping parts that this crate and
 //! its tests use.
 
+/// Lets another thread finish what it is at, after losing a race with it for the `lost`-th time in a row. Whoever wins then does
+/// so several times before the cache line moves on, which is what makes a contended word fast.
+#[inline]
+pub(crate) fn give_way(lost: u32) {
+    #[cfg(not(breaker_loom))]
+    for _ in 0..1_u32 << lost.min(5) {
+        std::hint::spin_loop();
+    }
+    #[cfg(breaker_loom)]
+    let _ = lost;
+}
+
 #[cfg(not(breaker_loom))]
 pub(crate) use std::sync::{
     Mutex, MutexGuard,

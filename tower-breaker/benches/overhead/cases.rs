@@ -5,17 +5,18 @@ use std::time::{Duration, Instant};
 use tower::{Service, limit::GlobalConcurrencyLimitLayer, timeout::TimeoutLayer};
 use tower_breaker::{
     Bulkhead, BulkheadLayer, CircuitBreaker, CircuitBreakerLayer, FailureRate, SlowCallRate,
+    breaker::{CircuitBreakerBuilder, QuantaClock},
 };
 
 use crate::work::{Bare, Case, Kind, floor, in_runtime, layered};
 
 pub fn all() -> Vec<Case> {
     let forever = Duration::from_secs(24 * 60 * 60);
-    // Dev-dependencies switch on tokio's `test-util`, with which tokio's clock asks first whether time is paused. Users do
-    // not pay for that, so the clock here is the one that tokio's is without it.
+    // Where the clock is read, the case is measured with the cheaper one, and once more with the system's.
+    let counter = QuantaClock::new();
     let breaker = || {
         CircuitBreaker::builder("bench")
-            .clock(Instant::now)
+            .clock(counter.clone())
             .open_for(forever)
     };
     let consecutive = breaker().consecutive_failures(5).build().unwrap();
@@ -27,22 +28,30 @@ pub fn all() -> Vec<Case> {
         .slower_than(Duration::from_secs(1))
         .threshold(0.5)
         .minimum_calls(20);
-    let count_slow = breaker()
-        .failure_rate(rate)
-        .slow_call_rate(slow)
-        .build()
-        .unwrap();
+    let count_slow = |breaker: CircuitBreakerBuilder| {
+        breaker
+            .failure_rate(rate)
+            .slow_call_rate(slow)
+            .build()
+            .unwrap()
+    };
     // So many calls are in the window before the first that is measured, and none of them leaves it meanwhile.
-    let time = |calls| {
+    let time = |breaker: CircuitBreakerBuilder, calls| {
         let rate = FailureRate::over_time(Duration::from_secs(60 * 60)).minimum_calls(20);
-        let breaker = breaker().failure_rate(rate).build().unwrap();
+        let breaker = breaker.failure_rate(rate).build().unwrap();
         for _ in 0..calls {
             breaker.try_acquire().unwrap().success();
         }
         breaker
     };
-    let open = breaker().consecutive_failures(1).build().unwrap();
-    open.try_acquire().unwrap().failure();
+    let open = |breaker: CircuitBreakerBuilder| {
+        let open = breaker.consecutive_failures(1).build().unwrap();
+        open.try_acquire().unwrap().failure();
+        open
+    };
+    // Dev-dependencies switch on tokio's `test-util`, with which tokio's clock asks first whether time is paused. Users do
+    // not pay for that, so this is the one that tokio's, the default, is without it.
+    let with_the_systems = || breaker().clock(Instant::now);
 
     let bulkhead = |limit| {
         Bulkhead::builder("bench")
@@ -81,21 +90,33 @@ pub fn all() -> Vec<Case> {
         ours("breaker-closed-count", layered(typed_breaker(&count))),
         ours(
             "breaker-closed-count-slow",
-            layered(typed_breaker(&count_slow)),
+            layered(typed_breaker(&count_slow(breaker()))),
+        ),
+        ours(
+            "breaker-closed-count-slow-system-clock",
+            layered(typed_breaker(&count_slow(with_the_systems()))),
         ),
         ours(
             "breaker-closed-time-1k",
-            layered(typed_breaker(&time(1_000))),
+            layered(typed_breaker(&time(breaker(), 1_000))),
         ),
         ours(
             "breaker-closed-time-10k",
-            layered(typed_breaker(&time(10_000))),
+            layered(typed_breaker(&time(breaker(), 10_000))),
         ),
         ours(
             "breaker-closed-time-100k",
-            layered(typed_breaker(&time(100_000))),
+            layered(typed_breaker(&time(breaker(), 100_000))),
         ),
-        ours("breaker-open", layered(typed_breaker(&open))),
+        ours(
+            "breaker-closed-time-1k-system-clock",
+            layered(typed_breaker(&time(with_the_systems(), 1_000))),
+        ),
+        ours("breaker-open", layered(typed_breaker(&open(breaker())))),
+        ours(
+            "breaker-open-system-clock",
+            layered(typed_breaker(&open(with_the_systems()))),
+        ),
         ours("bulkhead", layered(typed_bulkhead(&free))),
         ours("bulkhead-full", {
             let make = layered(typed_bulkhead(&full));

@@ -12,11 +12,11 @@ pub fn print(rows: &[Row]) {
         "\nCost per call, as one caller sees it. floor = one Instant::now() + two atomic read-modify-writes.\n"
     );
     println!(
-        "{:28}│{:^21}│{:^21}│{:^13}",
+        "{:40}│{:^21}│{:^21}│{:^13}",
         "", "one thread", "two sharing one", ""
     );
     println!(
-        "{:28}│{:>10}{:>9}  │{:>10}{:>9}  │{:>12}",
+        "{:40}│{:>10}{:>9}  │{:>10}{:>9}  │{:>12}",
         "case", "ns", "× floor", "ns", "× floor", "allocations"
     );
     rule();
@@ -26,7 +26,7 @@ pub fn print(rows: &[Row]) {
             results = false;
             rule();
         }
-        print!("{:28}", case[0].case);
+        print!("{:40}", case[0].case);
         for row in case {
             print!("│{:>10.1}{:>9.2}  ", row.ns_per_call, row.ratio_to_floor);
         }
@@ -49,7 +49,7 @@ pub fn print(rows: &[Row]) {
 }
 
 fn rule() {
-    println!("{0:─<28}┼{0:─<21}┼{0:─<21}┼{0:─<13}", "");
+    println!("{0:─<40}┼{0:─<21}┼{0:─<21}┼{0:─<13}", "");
 }
 
 /// Writes the results and says where.

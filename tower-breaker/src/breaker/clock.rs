@@ -1,5 +1,9 @@
 //! Where the time comes from.
 
+#[cfg(feature = "quanta")]
+use std::fmt;
+#[cfg(feature = "quanta")]
+use std::time::Duration;
 use std::time::Instant;
 
 /// A monotonic clock.
@@ -29,6 +33,23 @@ use std::time::Instant;
 pub trait Clock: Send + Sync + 'static {
     /// The time now. Must never go back.
     fn now(&self) -> Instant;
+
+    /// The moment from which this clock counts its nanoseconds best. Asked once, when a circuit is built. The default is the
+    /// time now.
+    fn origin(&self) -> Instant {
+        self.now()
+    }
+
+    /// The nanoseconds since `origin`, which is what [`origin`](Self::origin) gave: what a circuit asks for at every call that
+    /// needs the time. Zero for a time before. The default takes the difference to [`now`](Self::now).
+    #[inline]
+    fn nanos_since(&self, origin: Instant) -> u64 {
+        let since = self.now().saturating_duration_since(origin);
+        since
+            .as_secs()
+            .saturating_mul(1_000_000_000)
+            .saturating_add(u64::from(since.subsec_nanos()))
+    }
 }
 
 impl<F: Fn() -> Instant + Send + Sync + 'static> Clock for F {
@@ -44,5 +65,102 @@ pub struct TokioClock;
 impl Clock for TokioClock {
     fn now(&self) -> Instant {
         tokio::time::Instant::now().into_std()
+    }
+}
+
+/// A clock that costs about a third of the system's, by the processor's time stamp counter: the crate `quanta`, which falls back
+/// to the system's clock where that counter cannot be trusted. For circuits with a rule about slow calls or over a window of
+/// time, which read the clock at every call. Needs the feature `quanta`.
+///
+/// It knows nothing of tokio's paused time. Its rate is measured against the system's clock when the first one in a process is
+/// made, which may take up to 200 ms; what the system's clock is adjusted by later, it does not follow.
+#[cfg(feature = "quanta")]
+#[derive(Clone)]
+pub struct QuantaClock {
+    clock: quanta::Clock,
+    origin: Instant,
+    raw: u64,
+}
+
+#[cfg(feature = "quanta")]
+impl QuantaClock {
+    /// Makes one.
+    pub fn new() -> Self {
+        let clock = quanta::Clock::new();
+        Self {
+            origin: Instant::now(),
+            raw: clock.raw(),
+            clock,
+        }
+    }
+
+    #[inline]
+    fn nanos(&self) -> u64 {
+        // Counters of different processors may be a little apart: never before the beginning.
+        self.clock.delta_as_nanos(self.raw, self.clock.raw())
+    }
+}
+
+#[cfg(feature = "quanta")]
+impl Default for QuantaClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(feature = "quanta")]
+impl fmt::Debug for QuantaClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QuantaClock").finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "quanta")]
+impl Clock for QuantaClock {
+    fn now(&self) -> Instant {
+        self.origin + Duration::from_nanos(self.nanos())
+    }
+
+    fn origin(&self) -> Instant {
+        self.origin
+    }
+
+    #[inline]
+    fn nanos_since(&self, origin: Instant) -> u64 {
+        if origin == self.origin {
+            self.nanos()
+        } else {
+            let since = self.now().saturating_duration_since(origin);
+            u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+        }
+    }
+}
+
+#[cfg(all(test, feature = "quanta"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counter_goes_as_the_systems_clock_does() {
+        let clock = QuantaClock::new();
+        let (start, begun) = (clock.nanos_since(clock.origin()), Instant::now());
+        while begun.elapsed() < Duration::from_millis(20) {
+            std::hint::spin_loop();
+        }
+        let (end, took) = (clock.nanos_since(clock.origin()), begun.elapsed());
+        // Preempted between the two readings, one of them may have seen more.
+        assert!(end - start >= 19_000_000, "{} ns", end - start);
+        let later = clock.now().saturating_duration_since(begun);
+        assert!(later >= took.mul_f64(0.95), "{later:?} after {took:?}");
+    }
+
+    #[test]
+    fn another_origin_than_its_own_is_honoured() {
+        let clock = QuantaClock::new();
+        let earlier = clock.origin() - Duration::from_secs(5);
+        let since = Duration::from_nanos(clock.nanos_since(earlier));
+        assert!(since >= Duration::from_secs(5));
+        let later = clock.now() + Duration::from_secs(60);
+        assert_eq!(clock.nanos_since(later), 0);
     }
 }

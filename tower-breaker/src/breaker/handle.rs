@@ -66,7 +66,8 @@ impl CircuitBreaker {
         let seed = RandomState::new().build_hasher().finish();
         let slow_call = parts.policy.slow_call.unwrap_or(u64::MAX);
         let machine = Machine::new(parts.policy, seed);
-        let origin = parts.clock.now();
+        let origin = parts.clock.origin();
+        let journal = Journal::new(parts.listeners, parts.clock.now());
         Self {
             shared: Owner::new(Shared {
                 times_calls,
@@ -79,7 +80,7 @@ impl CircuitBreaker {
                 dry_run: AtomicBool::new(parts.dry_run),
                 label: Label::new(parts.name.clone()),
                 name: parts.name,
-                journal: Journal::new(parts.listeners, origin),
+                journal,
                 clock: parts.clock,
                 origin,
                 changed: Notify::new(),

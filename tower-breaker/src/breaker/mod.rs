@@ -119,6 +119,8 @@ mod wait;
 mod window;
 mod word;
 
+#[cfg(feature = "quanta")]
+pub use self::clock::QuantaClock;
 #[cfg(feature = "serde")]
 pub use self::config::CircuitBreakerConfig;
 #[cfg(feature = "http")]

@@ -110,6 +110,25 @@ impl Drop for CountsTheEnd {
 // Not inlined, so that what is inlined is small: a success that is no news, which is nearly every call.
 #[inline(never)]
 fn settle(loan: Loan<Shared>, entry: Entry, outcome: Outcome, hint: Option<Duration>) {
+    let mut quietly = Quietly::No;
+    if outcome == Outcome::Success && !loan.reads_the_end {
+        // Nothing in there is the user's, so there is nothing that could panic.
+        quietly = loan.succeed(entry);
+        if let Quietly::Done = quietly {
+            return loan.end(|shared| shared.counters.add(Count::Succeeded));
+        }
+    }
+    settle_guarded(loan, entry, outcome, hint, quietly);
+}
+
+#[inline(never)]
+fn settle_guarded(
+    loan: Loan<Shared>,
+    entry: Entry,
+    outcome: Outcome,
+    hint: Option<Duration>,
+    mut quietly: Quietly,
+) {
     let end = CountsTheEnd {
         loan: Some(loan),
         count: match outcome {
@@ -120,17 +139,17 @@ fn settle(loan: Loan<Shared>, entry: Entry, outcome: Outcome, hint: Option<Durat
         },
     };
     let Some(loan) = &end.loan else { return };
-    if outcome == Outcome::Success {
-        match loan.succeed(entry) {
-            Quietly::Done => return,
-            Quietly::Tripped(cause) => {
-                let change = loan.trip(entry, cause);
-                return announce(end, change, false);
-            }
-            Quietly::No => {}
-        }
+    if outcome == Outcome::Success && loan.reads_the_end {
+        quietly = loan.succeed(entry);
     }
-    settle_slowly(end, entry, outcome, hint);
+    match quietly {
+        Quietly::Done => {}
+        Quietly::Tripped(cause) => {
+            let change = loan.trip(entry, cause);
+            announce(end, change, false);
+        }
+        Quietly::No => settle_slowly(end, entry, outcome, hint),
+    }
 }
 
 #[inline(never)]

@@ -95,14 +95,10 @@ unsafe impl Lender for Shared {
 }
 
 impl Shared {
-    /// Nanoseconds since the circuit was built: enough for five centuries.
+    /// Nanoseconds since the clock's origin: enough for five centuries.
     #[inline]
     pub(super) fn now(&self) -> u64 {
-        let since = self.clock.now().saturating_duration_since(self.origin);
-        since
-            .as_secs()
-            .saturating_mul(1_000_000_000)
-            .saturating_add(u64::from(since.subsec_nanos()))
+        self.clock.nanos_since(self.origin)
     }
 
     fn may_try(&self) -> bool {

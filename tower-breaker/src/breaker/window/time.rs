@@ -13,7 +13,7 @@
 //! only ever grow or begin a later slice, it is then what the window held at one moment.
 
 use super::Tally;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, give_way};
 
 /// The largest number of slices.
 pub(in crate::breaker) const MAX_SLICES: u32 = 64;
@@ -61,6 +61,7 @@ impl TimeWindow {
     ) -> Option<Tally> {
         let slice = self.slice.divide(now);
         let mut seen = self.head.load(Ordering::Acquire);
+        let mut lost = 0;
         loop {
             let head = Head::unpack(seen);
             if head.is_before(slice) {
@@ -102,6 +103,8 @@ impl TimeWindow {
                 }
                 return Some(self.look(head.number, is_first));
             }
+            give_way(lost);
+            lost += 1;
         }
     }
 
