@@ -128,7 +128,8 @@ async fn a_caller_waits_exactly_as_long_as_the_circuit_is_open() {
 
 #[tokio::test(start_paused = true)]
 async fn whatever_lets_calls_through_again_wakes() {
-    let ways: [(&str, fn(&CircuitBreaker)); 6] = [
+    type Way = (&'static str, fn(&CircuitBreaker));
+    let ways: [Way; 6] = [
         ("reset", CircuitBreaker::reset),
         ("force_closed", CircuitBreaker::force_closed),
         ("force_closed_for", |breaker| breaker.force_closed_for(WAIT)),

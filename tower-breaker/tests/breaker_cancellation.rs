@@ -384,6 +384,22 @@ async fn an_event_awaited_in_vain_is_not_lost() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn events_are_a_stream_that_ends_with_the_circuit() {
+    let breaker = builder().build().unwrap();
+    let mut events = task::spawn(breaker.events());
+    assert_pending!(events.poll_next());
+    breaker.force_open();
+    assert!(events.is_woken());
+    let next = tokio_test::assert_ready!(events.poll_next());
+    assert_eq!(next.map(|transition| transition.to), Some(State::Open));
+    assert_pending!(events.poll_next());
+    drop(breaker);
+    another_circuit_ends();
+    let next = tokio_test::assert_ready!(events.poll_next());
+    assert!(next.is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_that_nobody_reads_any_more_is_forgotten() {
     let breaker = builder().build().unwrap();
     let (first, mut second) = (breaker.events(), breaker.events());

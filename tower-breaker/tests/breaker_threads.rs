@@ -6,7 +6,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Barrier, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Poll,
     thread,
@@ -14,8 +14,8 @@ use std::{
 };
 
 use tower_breaker::{
-    CircuitBreaker, FailureRate, LeaseExpired, Permit, Ramp, SlowCallRate, Snapshot, State,
-    Transition, TrialRate,
+    CircuitBreaker, FailureRate, LeaseExpired, OpenWait, Permit, Ramp, SlowCallRate, Snapshot,
+    State, Transition, TrialRate,
     breaker::{Cause, CircuitBreakerBuilder, Events},
 };
 
@@ -403,4 +403,100 @@ fn a_reader_that_keeps_up_gets_the_same_events_as_one_that_reads_at_the_end() {
     let events = watched.check_events(&snapshot);
     assert!(events.len() > 1_000, "{}", events.len());
     assert!(live.iter().eq(events.iter().map(|event| &event.generation)));
+}
+
+#[test]
+fn trials_of_episodes_that_follow_each_other_at_once_never_wedge_the_circuit() {
+    // No time passes, and the open wait is none: half-open ends and begins again within a few instructions, over and over, while
+    // some of four threads on two cores are always suspended somewhere in the middle.
+    let watched = watched(|builder| {
+        builder
+            .consecutive_failures(1)
+            .open_for(OpenWait::from_fn(|_| Duration::ZERO))
+            .half_open_trials(2)
+            .success_threshold(2)
+    });
+    let breaker = &watched.breaker;
+    thread::scope(|scope| {
+        for seed in 1..=4 {
+            scope.spawn(move || {
+                let mut dice = seed;
+                for _ in 0..CALLS / 5 {
+                    if let Ok(permit) = breaker.try_acquire() {
+                        match roll(&mut dice) >> 62 {
+                            0 | 1 => permit.failure(),
+                            2 => permit.success(),
+                            _ => permit.ignore(),
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let snapshot = breaker.snapshot();
+    assert_eq!(snapshot.trials_in_flight, 0, "{snapshot:?}");
+    assert_eq!(
+        snapshot.admitted,
+        snapshot.succeeded + snapshot.failed + snapshot.ignored
+    );
+    assert!(snapshot.transitions > 10_000, "{snapshot:?}");
+    for _ in 0..2 {
+        breaker.try_acquire().unwrap().success();
+    }
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+#[test]
+fn hands_on_the_switch_lose_no_call_and_no_event() {
+    let mut watched = watched(|builder| {
+        builder
+            .consecutive_failures(4)
+            .failure_rate(
+                FailureRate::over_time(10 * MS)
+                    .slices(5)
+                    .threshold(0.6)
+                    .minimum_calls(20),
+            )
+            .half_open_trials(2)
+            .trial_lease(MS)
+            .ramp(Ramp::over(MS))
+    });
+    let stop = AtomicBool::new(false);
+    let (tallies, by_hand) = thread::scope(|scope| {
+        let hands = scope.spawn(|| {
+            let (mut dice, mut would_refuse) = (7, false);
+            let breaker = &watched.breaker;
+            while !stop.load(Ordering::Relaxed) {
+                match roll(&mut dice) >> 61 {
+                    0 => breaker.force_open(),
+                    1 => breaker.force_open_for(MS),
+                    2 => breaker.force_closed_for(MS),
+                    3 => breaker.force_closed(),
+                    4 => breaker.disable(),
+                    5 => drop(breaker.half_open()),
+                    _ => breaker.reset(),
+                }
+                would_refuse ^= true;
+                breaker.set_dry_run(would_refuse && roll(&mut dice) >> 62 == 0);
+                for _ in 0..roll(&mut dice) >> 55 {
+                    std::hint::spin_loop();
+                }
+            }
+            breaker.set_dry_run(false);
+        });
+        let tallies = watched.drive();
+        stop.store(true, Ordering::Relaxed);
+        (tallies, hands.join())
+    });
+    by_hand.unwrap();
+    watched.breaker.reset();
+    let snapshot = watched.check_totals(&tallies);
+    assert!(snapshot.would_refuse > 0 && snapshot.stale > 0);
+    let events = watched.check_events(&snapshot);
+    assert!(events.len() > 1_000, "{}", events.len());
+    for _ in 0..4 {
+        assert_eq!(watched.breaker.state(), State::Closed);
+        watched.breaker.try_acquire().unwrap().failure();
+    }
+    assert_eq!(watched.breaker.state(), State::Open);
 }

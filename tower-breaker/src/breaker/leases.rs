@@ -42,8 +42,8 @@ impl Leases {
         for _ in 0..=self.cells.len() {
             for (index, cell) in self.cells.iter().enumerate() {
                 let old = cell.load(Ordering::Acquire);
-                let is_taken = old != FREE && is_of(old, generation);
-                if !is_taken
+                // A lease of a later episode is not touched either: this trial has only been too slow to notice.
+                if !is_taken(old, generation)
                     && cell
                         .compare_exchange(old, held, Ordering::AcqRel, Ordering::Acquire)
                         .is_ok()
@@ -98,6 +98,12 @@ fn is_of(held: u64, generation: u32) -> bool {
     held >> END_BITS == pack(generation, 0) >> END_BITS
 }
 
+// By a trial of this episode, or of a later one. Generations go round.
+fn is_taken(held: u64, generation: u32) -> bool {
+    let ahead = (held >> END_BITS).wrapping_sub(pack(generation, 0) >> END_BITS) << END_BITS;
+    held != FREE && ahead <= u64::MAX / 2
+}
+
 fn end(held: u64) -> u64 {
     (held & ((1 << END_BITS) - 1)).saturating_mul(NANOS)
 }
@@ -131,6 +137,22 @@ mod tests {
         let new = leases.take(5, 0).unwrap();
         assert!(!leases.give_back(old));
         assert!(leases.give_back(new));
+    }
+
+    #[test]
+    fn a_straggler_of_an_earlier_episode_takes_nothing_away() {
+        for last in [3, GENERATION_MASK - 1, (1 << 24) - 1] {
+            let next = last.wrapping_add(2) & GENERATION_MASK;
+            let leases = Leases::new(1, 10 * MS);
+            let new = leases.take(next, 0).unwrap();
+            assert_eq!(leases.take(last, 0), None);
+            assert!(leases.give_back(new));
+            // Nor is it in the way if it comes first.
+            let late = leases.take(last, 0).unwrap();
+            let new = leases.take(next, 0).unwrap();
+            assert!(!leases.give_back(late));
+            assert!(leases.give_back(new));
+        }
     }
 
     #[test]

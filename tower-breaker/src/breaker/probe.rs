@@ -147,9 +147,14 @@ impl CircuitBreaker {
 
     // Until the first lease of the running trials is over.
     fn first_lease(&self) -> Option<Duration> {
+        let machine = &self.shared.machine;
+        let lease = machine.policy().lease?;
         let now = self.shared.now();
-        let end = self.shared.machine.first_lease_end()?;
-        Some(Duration::from_nanos(end.saturating_sub(now)))
+        // A trial that has only just been let in may not show its lease yet.
+        let left = machine
+            .first_lease_end()
+            .map_or(lease.time, |end| end.saturating_sub(now));
+        Some(Duration::from_nanos(left))
     }
 
     async fn changed_unless(&self, done: impl Fn() -> bool) {

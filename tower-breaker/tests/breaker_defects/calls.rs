@@ -168,7 +168,8 @@ fn panics(permit: Permit) {
 #[tokio::test(start_paused = true)]
 async fn every_ending_has_its_path_in_every_state() {
     // How it ends, and whether that is a success, a failure, or nothing.
-    let endings: [(&str, Abandoned, fn(Permit), Option<bool>); 6] = [
+    type Ending = (&'static str, Abandoned, fn(Permit), Option<bool>);
+    let endings: [Ending; 6] = [
         ("success", Abandoned::Failure, Permit::success, Some(true)),
         ("failure", Abandoned::Ignore, Permit::failure, Some(false)),
         ("ignored", Abandoned::Failure, Permit::ignore, None),

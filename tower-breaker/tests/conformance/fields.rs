@@ -48,7 +48,7 @@ impl<'a> Fields<'a> {
             Some(value) => Fields::of(format!("{}.{key}", self.place), value),
             None => Ok(Fields {
                 place: format!("{}.{key}", self.place),
-                all: &*EMPTY,
+                all: &EMPTY,
                 unread: BTreeSet::new(),
             }),
         }

@@ -79,9 +79,9 @@ impl Outcome {
             Self::Ok => Ok(Answer::Good),
             Self::BadResult => Ok(Answer::Bad),
             Self::Err => Err(Fault::Broken),
-            Self::Ignored => Err(Fault::NotItsFault),
+            Self::Ignored => Err(Fault::CallersOwn),
             Self::ErrAsOk => Err(Fault::AsGoodAsAnAnswer),
-            Self::WrappedIgnored => Err(Fault::Wrapped(Box::new(Fault::NotItsFault))),
+            Self::WrappedIgnored => Err(Fault::Wrapped(Box::new(Fault::CallersOwn))),
         }
     }
 }
@@ -95,7 +95,7 @@ enum Answer {
 #[derive(Debug)]
 enum Fault {
     Broken,
-    NotItsFault,
+    CallersOwn,
     AsGoodAsAnAnswer,
     Wrapped(Box<Fault>),
 }
@@ -112,7 +112,7 @@ fn judge(result: Result<&Answer, &Fault>) -> Verdict {
     match result {
         Ok(Answer::Good) | Err(Fault::AsGoodAsAnAnswer) => Verdict::Success,
         Ok(Answer::Bad) | Err(Fault::Broken) => Verdict::Failure,
-        Err(Fault::NotItsFault) => Verdict::Ignore,
+        Err(Fault::CallersOwn) => Verdict::Ignore,
         Err(Fault::Wrapped(cause)) => judge(Err(cause)),
     }
 }

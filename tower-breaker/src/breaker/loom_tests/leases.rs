@@ -1,7 +1,10 @@
 //! The end of a lease against the result of its trial.
 
 use super::*;
-use crate::breaker::transition::{Cause, State};
+use crate::breaker::{
+    machine::Manual,
+    transition::{Cause, State},
+};
 
 const LEASE: u64 = 1_000_000;
 
@@ -65,6 +68,28 @@ fn loom_a_slot_is_returned_once_by_the_result_or_by_the_lease() {
             );
         }
         let _ = result;
+    });
+}
+
+#[test]
+fn loom_a_lease_that_is_taken_late_takes_none_away_from_a_later_episode() {
+    loom::model(|| {
+        let machine = leased(LeaseExpired::Failure);
+        open(&machine, 0);
+        let take = |machine: &Machine| machine.admit(true, || WAIT).ok().map(|(ticket, _)| ticket);
+        let (_, later) = race(
+            on(&machine, take),
+            on(&machine, move |machine| {
+                machine.manual(Manual::ForceOpenFor(0), || WAIT);
+                take(machine)
+            }),
+        );
+        // Or the first one was the trial of that opening.
+        if let Some(later) = later {
+            let settled = settle(&machine, later, Effect::Success, WAIT);
+            assert!(!settled.stale, "it still had its lease");
+            assert_eq!(machine.state(), State::Closed);
+        }
     });
 }
 

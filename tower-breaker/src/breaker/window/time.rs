@@ -315,7 +315,7 @@ impl Divisor {
 
     #[inline]
     fn divide(self, value: u64) -> u64 {
-        let mut quotient = (u128::from(value) * u128::from(self.reciprocal) >> 64) as u64;
+        let mut quotient = ((u128::from(value) * u128::from(self.reciprocal)) >> 64) as u64;
         let mut rest = value - quotient * self.by;
         while rest >= self.by {
             quotient += 1;
