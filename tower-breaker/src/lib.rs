@@ -67,3 +67,13 @@ pub use crate::{
     error::{BoxError, BuildError, Error, Problem},
     refused::{Reason, Refused},
 };
+
+// The book's code must compile. Its files are not in the published package, so the cfg is set by the repository's
+// `.cargo/config.toml`.
+#[cfg(all(doctest, breaker_book))]
+mod book {
+    #[doc = include_str!("../../docs/guide/circuit-breaker.md")]
+    struct CircuitBreaker;
+    #[doc = include_str!("../../docs/guide/migration.md")]
+    struct Migration;
+}
