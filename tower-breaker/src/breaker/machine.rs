@@ -671,6 +671,7 @@ impl Machine {
         self.waits.choose(&self.policy, 0, None)
     }
 
+    #[inline]
     pub(super) fn generation(&self) -> u64 {
         u64::from(self.load().generation())
     }

@@ -166,7 +166,15 @@ impl Shared {
     }
 
     // Whoever comes while half-open notices the leases that are over.
+    #[inline]
     fn expire_leases(&self) {
+        if self.machine.has_leases() {
+            self.expire_them();
+        }
+    }
+
+    #[cold]
+    fn expire_them(&self) {
         while let Some(settled) = self.machine.expire_lease(|| self.now()) {
             self.counters.add(Count::LeaseExpired);
             let lease = self.machine.policy().lease;

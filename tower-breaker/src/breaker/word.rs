@@ -163,6 +163,11 @@ impl Word {
         self.0 >> TAG_SHIFT == CLOSED
     }
 
+    #[inline]
+    pub(super) fn is_half_open(self) -> bool {
+        self.0 >> TAG_SHIFT == HALF_OPEN
+    }
+
     /// Plainly closed in this very episode, with windows that are its own, and no failure since the last success.
     #[inline]
     pub(super) fn is_untroubled(self, generation: u32) -> bool {

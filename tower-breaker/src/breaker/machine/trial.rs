@@ -47,6 +47,12 @@ impl Machine {
         )
     }
 
+    /// Whether there are trials whose leases could be over.
+    #[inline]
+    pub(in crate::breaker) fn has_leases(&self) -> bool {
+        self.leases.is_some() && self.load().is_half_open()
+    }
+
     /// Takes a lease away that is over. `None` if there is none.
     pub(in crate::breaker) fn expire_lease(&self, now: impl Fn() -> u64) -> Option<Settled> {
         let (leases, lease) = self.leases.as_ref().zip(self.policy.lease)?;
