@@ -500,3 +500,61 @@ fn hands_on_the_switch_lose_no_call_and_no_event() {
     }
     assert_eq!(watched.breaker.state(), State::Open);
 }
+
+/// Two threads make the calls, four each and every round anew, and however they interleave the last one makes the circuit open.
+fn trips_in_every_round(
+    results: [bool; 2],
+    configure: impl FnOnce(CircuitBreakerBuilder) -> CircuitBreakerBuilder,
+) {
+    const ROUNDS: u64 = 20_000;
+    let watched = watched(|builder| configure(builder).open_for(Duration::from_secs(86_400)));
+    let (breaker, time) = (&watched.breaker, &watched.time);
+    let [begin, end] = [Barrier::new(3), Barrier::new(3)];
+    thread::scope(|scope| {
+        for failed in results {
+            let (begin, end) = (&begin, &end);
+            scope.spawn(move || {
+                for _ in 0..ROUNDS {
+                    begin.wait();
+                    for _ in 0..4 {
+                        time.fetch_add(1, Ordering::Relaxed);
+                        match breaker.try_acquire() {
+                            Ok(permit) if failed => permit.failure(),
+                            Ok(permit) => permit.success(),
+                            Err(_) => {}
+                        }
+                    }
+                    end.wait();
+                }
+            });
+        }
+        let mut missed = 0;
+        for _ in 0..ROUNDS {
+            breaker.reset();
+            begin.wait();
+            end.wait();
+            missed += u64::from(breaker.state() != State::Open);
+        }
+        assert_eq!(missed, 0, "of {ROUNDS}");
+    });
+}
+
+#[test]
+fn a_rate_that_every_interleaving_reaches_trips() {
+    // The seventh failure of seven or eight calls.
+    let calls = FailureRate::over_calls(7).threshold(1.0).minimum_calls(7);
+    trips_in_every_round([true, true], |builder| builder.failure_rate(calls));
+    let time = FailureRate::over_time(1_000 * MS)
+        .slices(10)
+        .threshold(1.0)
+        .minimum_calls(7);
+    trips_in_every_round([true, true], |builder| builder.failure_rate(time));
+    // The eighth call, which is a success if it so happens.
+    let calls = FailureRate::over_calls(8).threshold(0.5).minimum_calls(8);
+    trips_in_every_round([true, false], |builder| builder.failure_rate(calls));
+    let time = FailureRate::over_time(1_000 * MS)
+        .slices(10)
+        .threshold(0.5)
+        .minimum_calls(8);
+    trips_in_every_round([true, false], |builder| builder.failure_rate(time));
+}
