@@ -68,6 +68,31 @@ use tower_breaker::{
 
 const WAIT: Duration = Duration::from_secs(10);
 
+#[test]
+fn the_table_names_tests_that_exist() {
+    let own = include_str!("breaker_defects.rs");
+    let sources = [
+        own,
+        include_str!("breaker_defects/calls.rs"),
+        include_str!("breaker_defects/trials.rs"),
+        include_str!("breaker_defects/windows.rs"),
+        include_str!("breaker_service.rs"),
+    ]
+    .concat();
+    let table = own.lines().filter(|line| line.starts_with("//! |"));
+    let names = table
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .map(|name| name.rsplit("::").next().unwrap())
+        // The names of tests are sentences.
+        .filter(|name| name.matches('_').count() >= 3);
+    let mut count = 0;
+    for name in names {
+        count += 1;
+        assert!(sources.contains(&format!("fn {name}()")), "{name}");
+    }
+    assert!(count >= 40, "{count}");
+}
+
 fn builder() -> CircuitBreakerBuilder {
     CircuitBreaker::builder("stock").open_for(WAIT)
 }

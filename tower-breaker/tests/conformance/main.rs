@@ -115,3 +115,35 @@ fn the_copy_of_the_scenarios_is_the_shared_one() {
         assert!(shared == SCENARIOS, "copy ../shared/scenarios.json again");
     }
 }
+
+/// What the interpreter does not know it must not pass over.
+#[tokio::test(start_paused = true)]
+async fn an_unknown_word_anywhere_is_a_failure() {
+    let scenarios = scenarios();
+    let known = &scenarios[0];
+    run(known, &mut BTreeSet::new()).await.unwrap();
+    for (parent, key, value) in [
+        ("", "surprise", "1"),
+        ("/config", "surprise", "{}"),
+        ("/config/window", "surprise", "1"),
+        ("/config/window", "kind", "\"surprise\""),
+        ("/config/trip", "surprise", "1"),
+        ("/config/trip", "compare", "\"<\""),
+        ("/config/open", "elapsed_rule", "\">\""),
+        ("/steps/0", "op", "\"surprise\""),
+        ("/steps/0", "outcome", "\"surprise\""),
+        ("/steps/0", "surprise", "1"),
+        ("/steps/0/expect", "surprise", "1"),
+        ("/steps/0/expect", "calls", "7"),
+        ("/steps/0/expect", "permitted", "false"),
+    ] {
+        let mut scenario = known.clone();
+        scenario
+            .pointer_mut(parent)
+            .and_then(Value::as_object_mut)
+            .unwrap()
+            .insert(key.to_owned(), serde_json::from_str(value).unwrap());
+        let result = run(&scenario, &mut BTreeSet::new()).await;
+        assert!(result.is_err(), "{parent}/{key}: {value}");
+    }
+}
