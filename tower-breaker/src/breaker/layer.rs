@@ -47,6 +47,7 @@ impl<C, M> CircuitBreakerLayer<C, M> {
     /// open wait is over, when a trial's slot comes free, or when the circuit changes by hand.
     ///
     /// For services under a balancer, which then avoids the endpoint, and for callers who would rather wait than be refused.
+    /// A [`Ramp`](super::Ramp) still refuses in `call`, since it is a matter of the single call: under a balancer, leave it out.
     /// Waiting allocates once, and needs tokio's timer. Not for the outermost layer of a server: its callers would queue up.
     pub fn back_pressure(self) -> Self {
         Self {

@@ -31,7 +31,8 @@ pub struct Snapshot {
     /// How many calls in a row have failed; 0 unless closed.
     pub consecutive_failures: u32,
     /// What each rate rule sees, in the order in which the rules were given. While the circuit is not closed, what they saw last
-    /// (windows of time go on); they begin afresh when it closes.
+    /// (windows of time go on); they begin afresh when it closes. The result that opened the circuit has been recorded up to the
+    /// window whose rule it broke.
     pub windows: Vec<WindowSnapshot>,
     /// What is left of the open wait, zero when it is over; `None` unless open, and while held open.
     pub open_remaining: Option<Duration>,
