@@ -203,6 +203,59 @@ async fn a_reader_that_knows_the_length_need_not_ask_for_the_end() {
     assert_eq!(totals(&breaker), SUCCESS);
 }
 
+fn announced(length: &'static str, body: Script) -> impl Fn() -> Response<Script> + Clone {
+    move || {
+        let mut response = Response::new(body.clone());
+        let length = HeaderValue::from_static(length);
+        response.headers_mut().insert("content-length", length);
+        response
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_whole_when_all_that_was_announced_has_come() {
+    // Length, how many frames are read before the body is dropped, and what that comes to.
+    for (length, frames, expected) in [
+        ("10", 0, ABANDONED),
+        ("10", 1, ABANDONED),
+        ("10", 2, SUCCESS),
+        ("0", 0, SUCCESS),
+        ("11", 2, ABANDONED),
+        ("nonsense", 2, ABANDONED),
+    ] {
+        let breaker = breaker();
+        let answer = announced(length, script(&[Data("hello"), Data("hello")]));
+        let service = CircuitBreakerLayer::new(breaker.clone())
+            .classify(HttpStatus)
+            .until_end_of_body()
+            .layer(service_fn(move |_: Request<()>| {
+                ready(Ok::<_, BoxError>(answer()))
+            }));
+        let response = service.oneshot(Request::new(())).await.unwrap();
+        let mut body = response.into_body();
+        for _ in 0..frames {
+            body.frame().await.unwrap().unwrap();
+        }
+        drop(body);
+        assert_eq!(totals(&breaker), expected, "{length}, {frames} frames");
+    }
+}
+
+#[tokio::test]
+async fn where_trailers_decide_the_announced_length_is_not_the_end() {
+    let breaker = breaker();
+    let answer = announced("5", script(&[Data("hello"), Trailers("0")]));
+    let service = CircuitBreakerLayer::new(breaker.clone())
+        .classify(Grpc)
+        .until_end_of_body()
+        .layer(service_fn(move |_: Request<()>| {
+            ready(Ok::<_, BoxError>(answer()))
+        }));
+    let response = service.oneshot(Request::new(())).await.unwrap();
+    response.into_body().collect().await.unwrap();
+    assert_eq!(totals(&breaker), SUCCESS);
+}
+
 #[tokio::test]
 async fn a_body_that_is_at_its_end_when_the_head_comes_is_judged_then() {
     let breaker = breaker();
@@ -1248,6 +1301,41 @@ mod wire {
             }
             assert_eq!(totals(&breaker), expected, "{path}");
         }
+    }
+
+    /// hyper's server asks an HTTP/1 body of a known length for nothing after its last byte, and a stream (a file, say) does not
+    /// know that it is at its end.
+    #[tokio::test]
+    async fn a_stream_that_a_server_has_sent_in_full_is_a_success() {
+        let breaker = breaker();
+        let answer = service_fn(|_: Request<_>| async {
+            let mut response = Response::new(script(&[Data("hello"), Data("hello")]));
+            let length = HeaderValue::from_static("10");
+            response.headers_mut().insert("content-length", length);
+            Ok::<_, Infallible>(response)
+        });
+        let service = CircuitBreakerLayer::new(breaker.clone())
+            .classify(HttpStatus)
+            .respond()
+            .until_end_of_body()
+            .layer(answer);
+        let (mut client, server) = tokio::io::duplex(4096);
+        let served = tokio::spawn(async move {
+            hyper_util::server::conn::auto::Builder::new(TokioExecutor::new())
+                .serve_connection(
+                    hyper_util::rt::TokioIo::new(server),
+                    hyper_util::service::TowerToHyperService::new(service),
+                )
+                .await
+                .is_ok()
+        });
+        let ask = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        client.write_all(ask).await.unwrap();
+        let mut said = String::new();
+        client.read_to_string(&mut said).await.unwrap();
+        assert!(said.ends_with("\r\n\r\nhellohello"), "{said}");
+        assert!(served.await.unwrap());
+        assert_eq!(totals(&breaker), SUCCESS);
     }
 
     #[tokio::test]

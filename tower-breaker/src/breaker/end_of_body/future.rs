@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::Response;
+use http::{HeaderMap, Response, header::CONTENT_LENGTH};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
@@ -119,9 +119,15 @@ where
             response.map(|body| JudgedBody::settled(body, limit))
         }
         Head::AtEnd(judge) => {
-            response.map(|body| JudgedBody::judged(body, admission, judge, limit))
+            let length = length(response.headers());
+            response.map(|body| JudgedBody::judged(body, admission, judge, length, limit))
         }
     }
+}
+
+// As the response announces it.
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn judge_error<B, Err, K>(err: &Err, mut admission: Admission, judge: K)

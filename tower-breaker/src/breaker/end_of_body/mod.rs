@@ -16,8 +16,9 @@
 //! | gave no frame for too long ([`stall_after`](EndOfBodyLayer::stall_after)) | failure |
 //! | was dropped before its end | abandoned |
 //!
-//! A body is at its end when it says so by `None`, by trailers, or by `is_end_stream` after a frame: a reader that knows how long the body is need
-//! not ask for what comes after it.
+//! A body is at its end when it says so by `None`, by trailers, or by `is_end_stream` after a frame; and, unless the classifier
+//! [reads trailers](crate::classify::ClassifyEnd::reads_trailers), when all has come that the response's `Content-Length` announced: a reader that
+//! knows how long the body is need not ask for what comes after it.
 //!
 //! # What follows from that
 //!
