@@ -13,6 +13,7 @@ use pin_project_lite::pin_project;
 
 use super::{
     NoStallLimit, StallLimit,
+    future::Length,
     settle::{hint, settle},
 };
 use crate::{
@@ -69,19 +70,23 @@ impl<B, K, L: StallLimit> JudgedBody<B, K, L> {
         }
     }
 
-    /// The body of a call that is to be judged by its end, which may be now. `length` is the announced one.
+    /// The body of a call that is to be judged by its end, which may be now. `length` is what its head says.
     pub(super) fn judged(
         inner: B,
         mut admission: Admission,
         judge: K,
-        length: Option<u64>,
+        length: Length,
         limit: L,
     ) -> Self
     where
         B: Body,
         K: ClassifyEnd<B::Error>,
     {
-        let left = length.filter(|_| !judge.reads_trailers());
+        let left = match length {
+            Length::NoBody => Some(0),
+            Length::Announced(length) if !judge.reads_trailers() => Some(length),
+            Length::Announced(_) | Length::Unknown => None,
+        };
         let ended = admission.watch(|| inner.is_end_stream()) || left == Some(0);
         let mut call = Some(Call { admission, judge });
         if ended {

@@ -11,6 +11,7 @@
 //! | was judged by the head alone ([`Head::Known`](crate::classify::Head::Known)), such as that of a `503` | that, when the head comes |
 //! | ended, with or without trailers | what the [`ClassifyEnd`](crate::classify::ClassifyEnd) says |
 //! | is at its end when the head comes ([`is_end_stream`](http_body::Body::is_end_stream)) | the same, when the head comes |
+//! | will not be sent: the request was a `HEAD`, or the status is `204`, `304` or `1xx` | the same, when the head comes |
 //! | failed, as one does that is shorter than its `Content-Length` | the same, with the error: a failure, unless your classifier knows better |
 //! | panicked | failure; the panic goes on |
 //! | gave no frame for too long ([`stall_after`](EndOfBodyLayer::stall_after)) | failure |
