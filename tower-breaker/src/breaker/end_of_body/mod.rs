@@ -24,7 +24,7 @@
 //! # What follows from that
 //!
 //! * A call lasts until the end of its body: its success is not known before, a slow-call rule measures all of it, and a trial keeps its slot so
-//!   long. Set a [trial lease](super::CircuitBreakerBuilder::trial_lease) that is longer than the longest body. For streams without an end,
+//!   long. That includes the time that the reader takes between frames. Set a [trial lease](super::CircuitBreakerBuilder::trial_lease) that is longer than the longest body. For streams without an end,
 //!   judge heads.
 //! * A reader that wants only a part of a body abandons the call. Where readers do that while all is well, set
 //!   [`Abandoned::Ignore`](super::Abandoned::Ignore).
