@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use tower_breaker::{
-    CircuitBreaker, FailureRate, State,
+    Abandoned, CircuitBreaker, FailureRate, State,
     breaker::{CircuitBreakerBuilder, OpenWait, Preset, Ramp, SlowCallRate, TrialRate},
 };
 
@@ -506,6 +506,21 @@ mod open_for {
                 allowed,
             );
         }
+    }
+}
+
+#[test]
+fn on_abandoned() {
+    for limit in [Duration::ZERO, days(30)] {
+        assert_builds(builder().on_abandoned(Abandoned::FailureAfter(limit)));
+    }
+    for limit in [days(30) + ns(1), Duration::MAX] {
+        assert_problem(
+            builder().on_abandoned(Abandoned::FailureAfter(limit)),
+            "on_abandoned.failure_after",
+            &format!("{limit:?}"),
+            "0ns to 30 days",
+        );
     }
 }
 

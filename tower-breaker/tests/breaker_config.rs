@@ -452,3 +452,14 @@ fn as_a_table_among_others() {
     let breaker = upstream.breaker.builder("stock").build().unwrap();
     assert_eq!(breaker.name(), "stock");
 }
+
+#[test]
+fn a_table_is_no_list_of_its_values() {
+    assert_refused(r#"ramp = ["10s", 0.1]"#, "ramp", "expected a table");
+    assert_refused("trial_rate = [10, 0.5]", "trial_rate", "expected a table");
+    let rates = r#"failure_rate = [["10s", 1, 0.5, 1, 1, 1]]"#;
+    assert_refused(rates, "failure_rate[0]", "expected a table");
+    let nothing = "[null, 5, null, null, null, null, null, null, null, null, null, null, null, null, null, null]";
+    let error = serde_json::from_str::<CircuitBreakerConfig>(nothing).unwrap_err();
+    assert!(error.to_string().contains("expected a table"), "{error}");
+}

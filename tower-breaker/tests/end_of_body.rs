@@ -203,6 +203,80 @@ async fn a_reader_that_knows_the_length_need_not_ask_for_the_end() {
     assert_eq!(totals(&breaker), SUCCESS);
 }
 
+fn announced(length: &'static str, body: Script) -> impl Fn() -> Response<Script> + Clone {
+    move || {
+        let mut response = Response::new(body.clone());
+        let length = HeaderValue::from_static(length);
+        response.headers_mut().insert("content-length", length);
+        response
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_whole_when_all_that_was_announced_has_come() {
+    // Length, how many frames are read before the body is dropped, and what that comes to.
+    for (length, frames, expected) in [
+        ("10", 0, ABANDONED),
+        ("10", 1, ABANDONED),
+        ("10", 2, SUCCESS),
+        ("0", 0, SUCCESS),
+        ("11", 2, ABANDONED),
+        ("nonsense", 2, ABANDONED),
+    ] {
+        let breaker = breaker();
+        let answer = announced(length, script(&[Data("hello"), Data("hello")]));
+        let service = CircuitBreakerLayer::new(breaker.clone())
+            .classify(HttpStatus)
+            .until_end_of_body()
+            .layer(service_fn(move |_: Request<()>| {
+                ready(Ok::<_, BoxError>(answer()))
+            }));
+        let response = service.oneshot(Request::new(())).await.unwrap();
+        let mut body = response.into_body();
+        for _ in 0..frames {
+            body.frame().await.unwrap().unwrap();
+        }
+        drop(body);
+        assert_eq!(totals(&breaker), expected, "{length}, {frames} frames");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_will_not_be_sent_need_not_be_read() {
+    for (method, status, expected) in [
+        ("HEAD", 200, SUCCESS),
+        ("HEAD", 404, SUCCESS),
+        ("HEAD", 503, FAILURE),
+        ("GET", 204, SUCCESS),
+        ("GET", 304, SUCCESS),
+        ("GET", 200, ABANDONED),
+    ] {
+        let breaker = breaker();
+        let service = CircuitBreakerLayer::new(breaker.clone())
+            .classify(HttpStatus)
+            .until_end_of_body()
+            .layer(answer(status, script(&[Data("hello")])));
+        let request = Request::builder().method(method).body(()).unwrap();
+        drop(service.oneshot(request).await.unwrap());
+        assert_eq!(totals(&breaker), expected, "{method} {status}");
+    }
+}
+
+#[tokio::test]
+async fn where_trailers_decide_the_announced_length_is_not_the_end() {
+    let breaker = breaker();
+    let answer = announced("5", script(&[Data("hello"), Trailers("0")]));
+    let service = CircuitBreakerLayer::new(breaker.clone())
+        .classify(Grpc)
+        .until_end_of_body()
+        .layer(service_fn(move |_: Request<()>| {
+            ready(Ok::<_, BoxError>(answer()))
+        }));
+    let response = service.oneshot(Request::new(())).await.unwrap();
+    response.into_body().collect().await.unwrap();
+    assert_eq!(totals(&breaker), SUCCESS);
+}
+
 #[tokio::test]
 async fn a_body_that_is_at_its_end_when_the_head_comes_is_judged_then() {
     let breaker = breaker();
@@ -260,16 +334,20 @@ async fn an_error_without_a_response_is_judged_as_ever() {
     let breaker = breaker();
     let service = CircuitBreakerLayer::new(breaker.clone())
         .until_end_of_body()
-        .layer(service_fn(|refuse: bool| {
-            let err = match refuse {
+        .layer(service_fn(|refuse: Request<bool>| {
+            let err = match refuse.into_body() {
                 true => tower::load_shed::error::Overloaded::new().into(),
                 false => BoxError::from("no connection"),
             };
             ready(Err::<Response<Script>, _>(err))
         }));
-    service.clone().oneshot(true).await.unwrap_err();
+    service
+        .clone()
+        .oneshot(Request::new(true))
+        .await
+        .unwrap_err();
     assert_eq!(totals(&breaker), IGNORED);
-    service.oneshot(false).await.unwrap_err();
+    service.oneshot(Request::new(false)).await.unwrap_err();
     assert_eq!(breaker.state(), State::Open);
 }
 
@@ -362,10 +440,10 @@ async fn dropped_before_the_head_the_call_is_abandoned() {
         let breaker = breaker();
         let mut service = CircuitBreakerLayer::new(breaker.clone())
             .until_end_of_body()
-            .layer(service_fn(|_: ()| {
+            .layer(service_fn(|_: Request<()>| {
                 pending::<Result<Response<Script>, Infallible>>()
             }));
-        let mut call = task::spawn(service.ready().await.unwrap().call(()));
+        let mut call = task::spawn(service.ready().await.unwrap().call(Request::new(())));
         for _ in 0..polls {
             assert_pending!(call.poll());
         }
@@ -451,7 +529,7 @@ enum When {
 
 struct Panics(When);
 
-impl Service<()> for Panics {
+impl Service<Request<()>> for Panics {
     type Response = Response<Panics>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Panics>, Infallible>>>>;
@@ -460,7 +538,7 @@ impl Service<()> for Panics {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, (): ()) -> Self::Future {
+    fn call(&mut self, _: Request<()>) -> Self::Future {
         let when = self.0;
         assert!(when != When::Call, "boom");
         Box::pin(async move {
@@ -496,7 +574,7 @@ async fn a_panic_on_the_way_to_the_head_is_a_failure_and_goes_on() {
             .layer(Panics(when));
         let caught = catch_unwind(AssertUnwindSafe(|| {
             let mut cx = Context::from_waker(Waker::noop());
-            let _ = pin!(service.call(())).poll(&mut cx);
+            let _ = pin!(service.call(Request::new(()))).poll(&mut cx);
         }));
         assert_eq!(caught.unwrap_err().downcast_ref::<&str>(), Some(&"boom"));
         assert_eq!(totals(&breaker), FAILURE, "{when:?}");
@@ -551,12 +629,18 @@ async fn sent(
         .classify(HttpStatus)
         .until_end_of_body()
         .stall_after(LIMIT)
-        .layer(service_fn(move |()| {
+        .layer(service_fn(move |_: Request<()>| {
             let mut response = Response::new(Sent(receive.take().unwrap()));
             *response.status_mut() = StatusCode::from_u16(status).unwrap();
             ready(Ok::<_, Infallible>(response))
         }));
-    let response = service.ready().await.unwrap().call(()).await.unwrap();
+    let response = service
+        .ready()
+        .await
+        .unwrap()
+        .call(Request::new(()))
+        .await
+        .unwrap();
     (send, Box::pin(response.into_body()))
 }
 
@@ -665,7 +749,7 @@ async fn extreme_limits_are_none_to_speak_of_and_none_at_all() {
             .classify(HttpStatus)
             .until_end_of_body()
             .stall_after(limit)
-            .layer(service_fn(|()| {
+            .layer(service_fn(|_: Request<()>| {
                 let (send, receive) = mpsc::unbounded_channel();
                 tokio::spawn(async move {
                     tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
@@ -673,7 +757,7 @@ async fn extreme_limits_are_none_to_speak_of_and_none_at_all() {
                 });
                 ready(Ok::<_, Infallible>(Response::new(Sent(receive))))
             }));
-        let body = service.oneshot(()).await.unwrap().into_body();
+        let body = service.oneshot(Request::new(())).await.unwrap().into_body();
         assert_eq!(body.collect().await.is_err(), stalls, "{limit:?}");
     }
 }
@@ -785,7 +869,7 @@ async fn a_refusal_that_became_a_response_further_in_is_ignored() {
     assert_eq!((outer.state(), totals(&outer)), (State::Closed, IGNORED));
 }
 
-type Mock = tower_test::mock::Mock<(), Response<Script>>;
+type Mock = tower_test::mock::Mock<Request<()>, Response<Script>>;
 
 #[tokio::test(start_paused = true)]
 async fn readiness_is_as_in_the_plain_layer() {
@@ -802,7 +886,7 @@ async fn readiness_is_as_in_the_plain_layer() {
     // Open: refused, and what was ready stays ready.
     breaker.try_acquire().unwrap().failure();
     assert!(assert_ready!(service.poll_ready()).is_ok());
-    let refused = assert_ready!(task::spawn(service.call(())).poll()).unwrap_err();
+    let refused = assert_ready!(task::spawn(service.call(Request::new(()))).poll()).unwrap_err();
     assert!(Refused::find(&*refused).is_some());
     assert_pending!(task::spawn(handle.next_request()).poll());
 
@@ -811,11 +895,11 @@ async fn readiness_is_as_in_the_plain_layer() {
     let mut cx = Context::from_waker(Waker::noop());
     assert!(clone.poll_ready(&mut cx).is_ready());
     tokio::time::advance(WAIT).await;
-    assert!(clone.call(()).await.is_err());
+    assert!(clone.call(Request::new(())).await.is_err());
     assert_eq!(breaker.state(), State::Open);
 
     assert!(assert_ready!(service.poll_ready()).is_ok());
-    let mut call = task::spawn(service.call(()));
+    let mut call = task::spawn(service.call(Request::new(())));
     assert_pending!(call.poll());
     let (_, answer) = handle.next_request().await.unwrap();
     answer.send_response(Response::new(with_length(&[])));
@@ -943,10 +1027,10 @@ async fn or_as_an_error_asks_and_nobody_is_asked_who_need_not_be() {
         let service = CircuitBreakerLayer::new(breaker.clone())
             .classify(WithBody(AsksInErrors))
             .until_end_of_body()
-            .layer(service_fn(|()| {
+            .layer(service_fn(|_: Request<()>| {
                 ready(Err::<Response<Script>, _>(BoxError::from("down")))
             }));
-        service.oneshot(()).await.unwrap_err();
+        service.oneshot(Request::new(())).await.unwrap_err();
         assert_eq!(breaker.snapshot().open_remaining, Some(open_for));
     }
 }
@@ -1064,11 +1148,11 @@ fn the_inner_body_needs_no_bounds() {
             .classify(ErrorChain)
             .typed()
             .until_end_of_body()
-            .layer(service_fn(|()| {
+            .layer(service_fn(|_: Request<()>| {
                 ready(Ok::<_, Infallible>(Response::new(Bare(Rc::new(()), text))))
             }));
         let mut cx = Context::from_waker(Waker::noop());
-        let mut call = pin!(service.call(()));
+        let mut call = pin!(service.call(Request::new(())));
         let Poll::Ready(Ok(response)) = call.as_mut().poll(&mut cx) else {
             panic!("the head is there");
         };
@@ -1248,6 +1332,57 @@ mod wire {
             }
             assert_eq!(totals(&breaker), expected, "{path}");
         }
+    }
+
+    /// hyper's server asks an HTTP/1 body of a known length for nothing after its last byte, and a stream (a file, say) does not
+    /// know that it is at its end.
+    #[tokio::test]
+    async fn a_stream_that_a_server_has_sent_in_full_is_a_success() {
+        let breaker = breaker();
+        let answer = service_fn(|_: Request<_>| async {
+            let mut response = Response::new(script(&[Data("hello"), Data("hello")]));
+            let length = HeaderValue::from_static("10");
+            response.headers_mut().insert("content-length", length);
+            Ok::<_, Infallible>(response)
+        });
+        let service = CircuitBreakerLayer::new(breaker.clone())
+            .classify(HttpStatus)
+            .respond()
+            .until_end_of_body()
+            .layer(answer);
+        let (mut client, server) = tokio::io::duplex(4096);
+        let served = tokio::spawn(async move {
+            hyper_util::server::conn::auto::Builder::new(TokioExecutor::new())
+                .serve_connection(
+                    hyper_util::rt::TokioIo::new(server),
+                    hyper_util::service::TowerToHyperService::new(service),
+                )
+                .await
+                .is_ok()
+        });
+        let ask = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        client.write_all(ask).await.unwrap();
+        let mut said = String::new();
+        client.read_to_string(&mut said).await.unwrap();
+        assert!(said.ends_with("\r\n\r\nhellohello"), "{said}");
+        assert!(served.await.unwrap());
+        assert_eq!(totals(&breaker), SUCCESS);
+    }
+
+    #[tokio::test]
+    async fn inside_an_axum_router_a_question_for_the_head_is_a_success() {
+        let breaker = breaker();
+        let app: axum::Router = axum::Router::new()
+            .route("/", axum::routing::get(|| async { "hello" }))
+            .layer(
+                CircuitBreakerLayer::new(breaker.clone())
+                    .classify(HttpStatus)
+                    .respond()
+                    .until_end_of_body(),
+            );
+        let request = Request::head("/").body(axum::body::Body::empty()).unwrap();
+        drop(app.oneshot(request).await.unwrap());
+        assert_eq!(totals(&breaker), SUCCESS);
     }
 
     #[tokio::test]

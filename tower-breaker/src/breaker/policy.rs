@@ -184,7 +184,7 @@ pub enum Abandoned {
     /// A failure. The default without a rule about slow calls: a time-out outside the breaker shows itself only as an abandoned
     /// call, and must still be able to open the circuit.
     Failure,
-    /// A failure if the call was given up after at least this long, else nothing. For callers that often give up early for
+    /// A failure if the call was given up after at least this long, up to 30 days, else nothing. For callers that often give up early for
     /// reasons of their own. The default with a rule about slow calls, with its limit. Makes a closed circuit read the clock for
     /// every admitted call.
     FailureAfter(Duration),

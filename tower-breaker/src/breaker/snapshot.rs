@@ -54,7 +54,8 @@ pub struct Snapshot {
     pub ignored: u64,
     /// Admitted calls that were given up before they had a result.
     pub abandoned: u64,
-    /// Of the admitted calls that have ended with a result that counts: those that took longer than the slow-call rules allow.
+    /// Of the admitted calls that have ended: those that took longer than the slow-call rules allow. Stale ones are among them; ignored
+    /// ones are not, nor are abandoned ones where that means nothing.
     pub slow: u64,
     /// Calls refused.
     pub refused: u64,

@@ -38,6 +38,12 @@ pub trait ClassifyEnd<E> {
     /// `Content-Length` fails, with the HTTP library's error.
     fn end(self, end: Result<Option<&HeaderMap>, &E>) -> Verdict;
 
+    /// Whether trailers may matter. If not, a body is at its end as soon as all has come that the `Content-Length` of its response
+    /// announced: whoever writes it to HTTP/1 need not ask for more. The default is `true`.
+    fn reads_trailers(&self) -> bool {
+        true
+    }
+
     /// How long the service behind the guard asks to be left alone, if the body's end is a failure and says so. As
     /// [`ClassifyCall::retry_after`].
     fn retry_after(&self, end: Result<Option<&HeaderMap>, &E>) -> Option<Duration> {
@@ -66,6 +72,10 @@ impl<E> ClassifyEnd<E> for BodyErrors {
             Ok(_) => Verdict::Success,
             Err(_) => Verdict::Failure,
         }
+    }
+
+    fn reads_trailers(&self) -> bool {
+        false
     }
 }
 

@@ -112,4 +112,8 @@ impl<K: ClassifyEos, E> ClassifyEnd<E> for TowerHttpEnd<K> {
             Err(_) => Verdict::Failure,
         }
     }
+
+    fn reads_trailers(&self) -> bool {
+        self.0.is_some()
+    }
 }

@@ -272,6 +272,14 @@ impl CircuitBreakerBuilder {
         if let Some(lease) = self.trial_lease {
             check::time(problems, "trial_lease", lease, MILLISECOND);
         }
+        if let Some(Abandoned::FailureAfter(limit)) = self.on_abandoned {
+            check::time(
+                problems,
+                "on_abandoned.failure_after",
+                limit,
+                Duration::ZERO,
+            );
+        }
         Policy {
             consecutive_failures: self.consecutive_failures,
             rates,

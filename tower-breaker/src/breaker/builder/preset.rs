@@ -16,6 +16,10 @@ use super::{CircuitBreakerBuilder, FailureRate, OpenWait, rates::Rates, trial::T
 /// `HttpClient`, the default, also sets [`stable_after`](CircuitBreakerBuilder::stable_after) to 30 s,
 /// [`half_open_trials`](CircuitBreakerBuilder::half_open_trials) to 1, [`trial_lease`](CircuitBreakerBuilder::trial_lease) to
 /// 30 s, and [`honor_retry_after`](CircuitBreakerBuilder::honor_retry_after) to 60 s.
+///
+/// None of them says what a failure is: that is the layer's [classifier](crate::CircuitBreakerLayer::classify). By default that is
+/// [`AnyError`](crate::classify::AnyError), for which every HTTP response is a success; `HttpStatus` takes a `503` for a failure and
+/// hears its `Retry-After`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::values::{Limit, Table, Tables, Time, TimeOr};
+use super::values::{Keyed, Limit, Table, Tables, Time, TimeOr};
 use crate::breaker::{
     builder::{FailureRate, OpenWait, Preset, Ramp, SlowCallRate, TrialRate},
     policy::{Abandoned, LeaseExpired, Recovery},
@@ -41,9 +41,9 @@ pub(super) struct Keys {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) slow_call_rate: Option<Tables<SlowCallRateKeys>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) trial_rate: Option<TrialRateKeys>,
+    pub(super) trial_rate: Option<Keyed<TrialRateKeys>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) ramp: Option<RampKeys>,
+    pub(super) ramp: Option<Keyed<RampKeys>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

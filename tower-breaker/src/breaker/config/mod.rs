@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
-use self::keys::Keys;
+use self::{keys::Keys, values::Keyed};
 use super::{builder::CircuitBreakerBuilder, handle::CircuitBreaker, policy::Kind};
 
 /// The options of a circuit breaker, as a configuration file says them. Needs the feature `serde`.
@@ -122,7 +122,7 @@ impl CircuitBreakerConfig {
             builder = builder.success_threshold(successes);
         }
         if let Some(rate) = &keys.trial_rate {
-            builder = builder.trial_rate(rate.into());
+            builder = builder.trial_rate((&rate.0).into());
         }
         if let Some(lease) = keys.trial_lease {
             builder = builder.trial_lease(lease.0);
@@ -131,7 +131,7 @@ impl CircuitBreakerConfig {
             builder = builder.on_lease_expired(expired);
         }
         if let Some(ramp) = &keys.ramp {
-            builder = builder.ramp(ramp.into());
+            builder = builder.ramp((&ramp.0).into());
         }
         builder
     }
@@ -141,7 +141,7 @@ impl<'de> Deserialize<'de> for CircuitBreakerConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // No format says by itself in which key, of which table, a value is wrong.
         serde_path_to_error::deserialize(deserializer)
-            .map(|keys| Self { keys })
+            .map(|Keyed(keys)| Self { keys })
             .map_err(|error| {
                 let path = error.path().to_string();
                 if path == "." {

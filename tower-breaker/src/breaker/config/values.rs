@@ -118,6 +118,29 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for TimeOr<T> {
     }
 }
 
+/// A table and nothing else. What serde derives would also take a list, of the values without their keys.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[serde(transparent)]
+pub(super) struct Keyed<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Keyed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OnlyTable<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for OnlyTable<T> {
+            type Value = Keyed<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Keyed<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Keyed)
+            }
+        }
+        deserializer.deserialize_map(OnlyTable(PhantomData))
+    }
+}
+
 /// A table whose keys must fit together.
 pub(super) trait Table {
     fn check(&self) -> Result<(), &'static str>;
@@ -160,7 +183,7 @@ struct Checked<T>(T);
 
 impl<'de, T: Deserialize<'de> + Table> Deserialize<'de> for Checked<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let table = T::deserialize(deserializer)?;
+        let Keyed(table) = Keyed::<T>::deserialize(deserializer)?;
         table.check().map_err(D::Error::custom)?;
         Ok(Self(table))
     }

@@ -6,12 +6,14 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::Buf;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::{
     NoStallLimit, StallLimit,
+    future::Length,
     settle::{hint, settle},
 };
 use crate::{
@@ -34,6 +36,8 @@ pin_project! {
         inner: B,
         // `None` once the verdict is recorded.
         call: Option<Call<K>>,
+        // Of the announced length, where a body that has come so far has come whole.
+        left: Option<u64>,
         #[pin]
         timer: L::Timer,
         stalled: bool,
@@ -52,6 +56,7 @@ impl<B, K, L: StallLimit> JudgedBody<B, K, L> {
         Self {
             inner: body,
             call: None,
+            left: None,
             timer: L::Timer::default(),
             stalled: false,
         }
@@ -65,19 +70,31 @@ impl<B, K, L: StallLimit> JudgedBody<B, K, L> {
         }
     }
 
-    /// The body of a call that is to be judged by its end, which may be now.
-    pub(super) fn judged(inner: B, mut admission: Admission, judge: K, limit: L) -> Self
+    /// The body of a call that is to be judged by its end, which may be now. `length` is what its head says.
+    pub(super) fn judged(
+        inner: B,
+        mut admission: Admission,
+        judge: K,
+        length: Length,
+        limit: L,
+    ) -> Self
     where
         B: Body,
         K: ClassifyEnd<B::Error>,
     {
-        let ended = admission.watch(|| inner.is_end_stream());
+        let left = match length {
+            Length::NoBody => Some(0),
+            Length::Announced(length) if !judge.reads_trailers() => Some(length),
+            Length::Announced(_) | Length::Unknown => None,
+        };
+        let ended = admission.watch(|| inner.is_end_stream()) || left == Some(0);
         let mut call = Some(Call { admission, judge });
         if ended {
             finish(&mut call, Ok::<_, &B::Error>(None));
         }
         Self {
             call,
+            left,
             ..Self::settled(inner, limit)
         }
     }
@@ -115,9 +132,12 @@ where
         match polled {
             Poll::Ready(Some(Ok(frame))) => {
                 L::heard(this.timer);
+                if let (Some(left), Some(data)) = (this.left.as_mut(), frame.data_ref()) {
+                    *left = left.saturating_sub(data.remaining() as u64);
+                }
                 if let Some(trailers) = frame.trailers_ref() {
                     finish(this.call, Ok::<_, &B::Error>(Some(trailers)));
-                } else if ended {
+                } else if ended || *this.left == Some(0) {
                     finish(this.call, Ok::<_, &B::Error>(None));
                 }
                 Poll::Ready(Some(Ok(frame)))

@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::Response;
+use http::{Response, StatusCode, header::CONTENT_LENGTH};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
@@ -38,16 +38,27 @@ pin_project! {
     #[derive(Debug)]
     #[project = StateProj]
     enum State<F, K> {
-        Running { #[pin] inner: F, call: Option<(Admission, K)> },
+        Running { #[pin] inner: F, call: Option<(Admission, K)>, wants_body: bool },
         Refused { refused: Option<Refused> },
     }
 }
 
 impl<F, K, M, L> EndOfBodyFuture<F, K, M, L> {
-    pub(super) fn running(inner: F, admission: Admission, judge: K, mode: M, limit: L) -> Self {
+    pub(super) fn running(
+        inner: F,
+        admission: Admission,
+        judge: K,
+        wants_body: bool,
+        mode: M,
+        limit: L,
+    ) -> Self {
         let call = Some((admission, judge));
         Self {
-            state: State::Running { inner, call },
+            state: State::Running {
+                inner,
+                call,
+                wants_body,
+            },
             mode,
             limit,
         }
@@ -76,7 +87,11 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         match this.state.project() {
-            StateProj::Running { inner, call } => {
+            StateProj::Running {
+                inner,
+                call,
+                wants_body,
+            } => {
                 // Polled again after it was done, which nobody may do: there is nothing left to say.
                 let Some((admission, _)) = call else {
                     return Poll::Pending;
@@ -86,7 +101,10 @@ where
                     return Poll::Pending;
                 };
                 Poll::Ready(match result {
-                    Ok(response) => Ok(judge_head(response, admission, judge, *this.limit)),
+                    Ok(response) => {
+                        let length = Length::of(&response, *wants_body);
+                        Ok(judge_head(response, admission, judge, length, *this.limit))
+                    }
                     Err(err) => {
                         judge_error(&err, admission, judge);
                         Err(this.mode.inner(err))
@@ -105,6 +123,7 @@ fn judge_head<B, Err, K, L>(
     response: Response<B>,
     mut admission: Admission,
     judge: K,
+    length: Length,
     limit: L,
 ) -> Response<JudgedBody<B, K::End, L>>
 where
@@ -119,8 +138,32 @@ where
             response.map(|body| JudgedBody::settled(body, limit))
         }
         Head::AtEnd(judge) => {
-            response.map(|body| JudgedBody::judged(body, admission, judge, limit))
+            response.map(|body| JudgedBody::judged(body, admission, judge, length, limit))
         }
+    }
+}
+
+/// How much of a response's body will be sent, as its head says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Length {
+    /// Nothing, whatever it holds: nobody will read it.
+    NoBody,
+    Announced(u64),
+    Unknown,
+}
+
+impl Length {
+    fn of<B>(response: &Response<B>, wants_body: bool) -> Self {
+        let status = response.status();
+        if !wants_body
+            || status.is_informational()
+            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+        {
+            return Self::NoBody;
+        }
+        let length = response.headers().get(CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        length.map_or(Self::Unknown, Self::Announced)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use http::Response;
+use http::{Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
@@ -57,11 +57,11 @@ impl<S, C, M, L> EndOfBodyService<S, C, M, L> {
     }
 }
 
-impl<S, Req, B, C, M, L> Service<Req> for EndOfBodyService<S, C, M, L>
+impl<S, ReqBody, B, C, M, L> Service<Request<ReqBody>> for EndOfBodyService<S, C, M, L>
 where
-    S: Service<Req, Response = Response<B>>,
+    S: Service<Request<ReqBody>, Response = Response<B>>,
     B: Body,
-    C: Classify<Req, Response<B>, S::Error>,
+    C: Classify<Request<ReqBody>, Response<B>, S::Error>,
     C::Call: ClassifyBody<B, S::Error>,
     L: StallLimit,
     M: ErrorMode<Judged<B, C::Call, S::Error, L>, S::Error> + Clone,
@@ -76,13 +76,14 @@ where
             .map_err(|err| self.mode.inner(err))
     }
 
-    fn call(&mut self, request: Req) -> Self::Future {
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let mode = self.mode.clone();
         match self.gate.enter() {
             Ok(mut admission) => {
                 let judge = self.classify.begin(&request);
+                let wants_body = request.method() != Method::HEAD;
                 let inner = admission.watch(|| self.inner.call(request));
-                EndOfBodyFuture::running(inner, admission, judge, mode, self.limit)
+                EndOfBodyFuture::running(inner, admission, judge, wants_body, mode, self.limit)
             }
             Err(refused) => EndOfBodyFuture::refused(refused, mode, self.limit),
         }
