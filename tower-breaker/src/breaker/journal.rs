@@ -191,7 +191,7 @@ impl Books {
 
     fn healthy_for(&self, now: Instant) -> Duration {
         match self.healthy_since {
-            Some(since) if self.state == State::Open => {
+            Some(since) if self.state != State::Closed => {
                 now.saturating_duration_since(since.max(self.since))
             }
             _ => Duration::ZERO,

@@ -76,7 +76,8 @@ pub struct Snapshot {
     pub transitions: u64,
     /// Time spent in each state, up to now.
     pub time_in_state: TimeInState,
-    /// Of the time spent open: while the last background check since then had found the backend healthy. See
+    /// Of the time since the circuit opened until it closed, half-open included: while the last background check since the opening
+    /// had found the backend healthy. See
     /// [`report_health`](super::CircuitBreaker::report_health).
     pub open_while_healthy: Duration,
 }

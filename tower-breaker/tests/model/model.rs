@@ -136,7 +136,7 @@ impl Model {
 
     pub fn pass(&mut self, nanos: u64) {
         self.now += nanos;
-        if self.state == State::Open && self.well {
+        if self.state != State::Closed && self.well {
             self.open_while_healthy += nanos;
         }
     }
