@@ -174,3 +174,23 @@ fn loom_a_late_helper_of_the_last_episode_does_not_keep_a_chunk_from_its_slot() 
         assert_eq!(window.tally(), expected);
     });
 }
+
+// The second of two hits sees the first, whichever of their slices they get into.
+#[test]
+fn loom_of_two_hits_at_the_turn_of_a_slice_one_sees_both() {
+    loom::model(|| {
+        let window = Arc::new(TimeWindow::new(20, 2));
+        window.record(5, false, u32::MAX, || true);
+        let record = |window: &Arc<TimeWindow>, now| {
+            let window = window.clone();
+            move || {
+                window
+                    .record(now, true, u32::MAX, || true)
+                    .unwrap()
+                    .failures
+            }
+        };
+        let (a, b) = race(record(&window, 6), record(&window, 15));
+        assert_eq!(a.max(b), 2, "{a} {b}");
+    });
+}
