@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tower_breaker::{CircuitBreaker, SlowCallRate, State};
+use tower_breaker::{CircuitBreaker, OpenWait, Permit, SlowCallRate, State};
 
 /// A clock that is set by hand, and panics when it is asked for the time so many times.
 #[derive(Clone)]
@@ -86,4 +86,44 @@ fn a_clock_that_panics_when_a_trial_is_admitted_keeps_neither_its_slot_nor_the_e
             snapshot.succeeded + snapshot.failed + snapshot.ignored + snapshot.abandoned
         );
     }
+}
+
+// While the function thinks, another call changes the count of failures in a row: the swap that would open the circuit fails.
+#[test]
+fn a_slow_function_for_the_open_wait_is_asked_once_and_does_not_keep_the_circuit_from_opening() {
+    let fuse = Fuse::new();
+    let asked = Arc::new(AtomicU32::new(0));
+    let others = Arc::new(Mutex::new(Vec::<Permit>::new()));
+    let breaker = {
+        let (asked, others) = (asked.clone(), others.clone());
+        CircuitBreaker::builder("hostile")
+            .slow_call_rate(
+                SlowCallRate::over_calls(1)
+                    .slower_than(Duration::from_secs(1))
+                    .threshold(1.0)
+                    .minimum_calls(1),
+            )
+            .open_for(OpenWait::from_fn(move |_| {
+                let other = others.lock().unwrap().pop();
+                if let Some(other) = other {
+                    match asked.fetch_add(1, Ordering::Relaxed) % 2 {
+                        0 => other.failure(),
+                        _ => other.success(),
+                    }
+                }
+                Duration::from_secs(60)
+            }))
+            .clock(fuse.clock())
+            .build()
+            .unwrap()
+    };
+    let slow = breaker.try_acquire().unwrap();
+    fuse.advance(Duration::from_secs(2));
+    for _ in 0..50 {
+        others.lock().unwrap().push(breaker.try_acquire().unwrap());
+    }
+    slow.success();
+    assert_eq!(breaker.state(), State::Open);
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    others.lock().unwrap().clear();
 }
