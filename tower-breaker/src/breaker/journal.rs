@@ -144,7 +144,7 @@ impl Journal {
 
 // A panic of the user's code is its own: it must not decide what becomes of the call that made the transition, nor keep the
 // event from the others. The panic hook has reported it.
-fn shielded(run: impl FnOnce()) {
+pub(super) fn shielded(run: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {
         // Dropping it could panic in its turn.
         mem::forget(payload);

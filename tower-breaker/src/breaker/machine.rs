@@ -19,7 +19,7 @@ use super::{
     policy::{Policy, RateRule},
     ramp::Ramping,
     transition::{Cause, State},
-    wait::Waits,
+    wait::{Chosen, Waits},
     window::Mark,
     word::{Duty, MAX_CONSECUTIVE, Phase, Word},
 };
@@ -493,6 +493,7 @@ impl Machine {
         report: Report,
         now: impl Fn() -> u64,
     ) -> Result<(), Settled> {
+        let mut chosen = None;
         let mut word = self.load();
         loop {
             let Phase::Closed {
@@ -522,7 +523,8 @@ impl Machine {
             };
             let limit = self.policy.consecutive_failures;
             if limit.is_some_and(|limit| failures > 0 && failures >= limit) {
-                match self.open(word, next, report.hint, Cause::ConsecutiveFailures, now()) {
+                let cause = Cause::ConsecutiveFailures;
+                match self.open(word, next, report.hint, &mut chosen, cause, now()) {
                     Ok(change) => return Err(Settled::current(Some(change))),
                     Err(actual) => word = actual,
                 }
@@ -551,6 +553,7 @@ impl Machine {
         now: impl Fn() -> u64,
     ) -> Option<Change> {
         let at = now();
+        let mut chosen = None;
         let mut word = self.load();
         loop {
             if word.generation() != generation {
@@ -562,7 +565,7 @@ impl Machine {
             if !duty.is_ruled() {
                 return None;
             }
-            match self.open(word, next, hint, cause, at) {
+            match self.open(word, next, hint, &mut chosen, cause, at) {
                 Ok(change) => return Some(change),
                 Err(actual) => word = actual,
             }
@@ -575,6 +578,7 @@ impl Machine {
         word: Word,
         next: u32,
         hint: Option<u64>,
+        chosen: &mut Chosen,
         cause: Cause,
         at: u64,
     ) -> Result<Change, Word> {
@@ -584,7 +588,7 @@ impl Machine {
         } else {
             next
         };
-        let wait = self.waits.choose(&self.policy, attempt, hint);
+        let wait = self.waits.choose_once(chosen, &self.policy, attempt, hint);
         self.open_for(word, attempt, wait, cause, at)
     }
 

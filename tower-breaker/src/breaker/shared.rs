@@ -1,6 +1,7 @@
 //! What all handles of one circuit share: the state machine, and around it the clock, the totals and the journal.
 
 use std::{
+    mem,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,7 +14,7 @@ use tokio::sync::Notify;
 use super::{
     clock::Clock,
     counters::{Count, Counters},
-    journal::Journal,
+    journal::{Journal, shielded},
     machine::{Change, Denied, Effect, Machine, Manual, Report, Ticket},
     policy::{Abandoned, LeaseExpired, Recovery, nanos},
     transition::{Cause, State, Transition},
@@ -94,6 +95,36 @@ unsafe impl Lender for Shared {
     }
 }
 
+/// Dropped when a clock has panicked: announces what had been changed, and returns the slot of a trial, which would be lost.
+struct Unsettled<'a> {
+    shared: &'a Shared,
+    ticket: Ticket,
+    change: Option<Change>,
+}
+
+impl Drop for Unsettled<'_> {
+    fn drop(&mut self) {
+        let Self {
+            shared,
+            ticket,
+            change,
+        } = *self;
+        // A second panic would be one too many.
+        shielded(|| {
+            if ticket.is_trial() {
+                let nothing = Report {
+                    effect: Effect::Nothing,
+                    slow: false,
+                    hint: None,
+                };
+                shared.machine.settle(ticket, nothing, Some(0), || 0);
+            }
+            shared.announce(change);
+            shared.changed.notify_waiters();
+        });
+    }
+}
+
 impl Shared {
     /// Nanoseconds since the clock's origin: enough for five centuries.
     #[inline]
@@ -140,9 +171,7 @@ impl Shared {
             self.announce(change);
             return None;
         }
-        let entry = self.enter(ticket);
-        self.announce(change);
-        Some(entry)
+        Some(self.enter_and_announce(ticket, change))
     }
 
     /// As [`admit`](Self::admit), but nobody asked: a refusal is not counted, and a ramp neither refuses it nor is used up.
@@ -155,9 +184,21 @@ impl Shared {
 
     fn admit_as(&self, may_try: bool) -> Result<Entry, Denied> {
         let (ticket, change) = self.admit_and_expire(may_try)?;
-        let entry = self.enter(ticket);
+        Ok(self.enter_and_announce(ticket, change))
+    }
+
+    // The clock is the user's and may panic. Then there is no call, but what admitting it has changed is announced all the same.
+    fn enter_and_announce(&self, ticket: Ticket, change: Option<Change>) -> Entry {
+        let unsettled = Unsettled {
+            shared: self,
+            ticket,
+            change,
+        };
+        let admitted_at = self.start();
+        mem::forget(unsettled);
+        let entry = self.count_in(ticket, admitted_at);
         self.announce(change);
-        Ok(entry)
+        entry
     }
 
     fn admit_and_expire(&self, may_try: bool) -> Result<(Ticket, Option<Change>), Denied> {
@@ -190,7 +231,17 @@ impl Shared {
     #[inline]
     fn enter(&self, ticket: Ticket) -> Entry {
         // Before it is counted: the clock may panic.
-        let admitted_at = if self.times_calls { self.now() } else { 0 };
+        let admitted_at = self.start();
+        self.count_in(ticket, admitted_at)
+    }
+
+    #[inline]
+    fn start(&self) -> u64 {
+        if self.times_calls { self.now() } else { 0 }
+    }
+
+    #[inline]
+    fn count_in(&self, ticket: Ticket, admitted_at: u64) -> Entry {
         self.counters.add(Count::Admitted);
         Entry {
             ticket,
@@ -260,6 +311,11 @@ impl Shared {
 
     /// Takes a result. The caller must count the end.
     pub(super) fn settle(&self, entry: Entry, outcome: Outcome, hint: Option<Duration>) -> Ending {
+        let unsettled = Unsettled {
+            shared: self,
+            ticket: entry.ticket,
+            change: None,
+        };
         let at = self.times_calls.then(|| self.now());
         let lived = at.map_or(0, |at| at.saturating_sub(entry.admitted_at));
         let (count, mut effect) = match outcome {
@@ -281,6 +337,7 @@ impl Shared {
             hint: hint.map(nanos),
         };
         let settled = self.machine.settle(entry.ticket, report, at, || self.now());
+        mem::forget(unsettled);
         if settled.stale {
             self.counters.add(Count::Stale);
         } else if entry.ticket.is_trial() {

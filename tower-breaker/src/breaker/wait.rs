@@ -13,6 +13,9 @@ pub(super) struct Waits {
 /// For a function of the user's that panics: the builder's default.
 const INSTEAD: u64 = 30_000_000_000;
 
+/// The wait that has been chosen for a transition that is being made, and for which attempt.
+pub(super) type Chosen = Option<(u32, u64)>;
+
 impl Waits {
     pub(super) fn new(seed: u64) -> Self {
         Self {
@@ -31,6 +34,25 @@ impl Waits {
         match (hint, policy.retry_after_cap) {
             (Some(hint), Some(cap)) => own.max(hint.min(cap)),
             _ => own,
+        }
+    }
+
+    /// As [`choose`](Self::choose), but asks only once for an attempt: a swap that lost its race is tried again with the same
+    /// wait, or a function that takes long might lose for ever.
+    pub(super) fn choose_once(
+        &self,
+        chosen: &mut Chosen,
+        policy: &Policy,
+        attempt: u32,
+        hint: Option<u64>,
+    ) -> u64 {
+        match *chosen {
+            Some((of, wait)) if of == attempt => wait,
+            _ => {
+                let wait = self.choose(policy, attempt, hint);
+                *chosen = Some((attempt, wait));
+                wait
+            }
         }
     }
 

@@ -140,3 +140,57 @@ fn loom_a_cleared_window_of_time_holds_nothing_of_what_was_under_way() {
         assert_eq!(window.record(5, false, u32::MAX, || true).unwrap().calls, 1);
     });
 }
+
+// A recorder of the last episode is suspended while it writes a chunk into its slot, and goes on in the midst of the next episode,
+// where another writes the same slot.
+#[test]
+fn loom_a_late_helper_of_the_last_episode_does_not_keep_a_chunk_from_its_slot() {
+    loom::model(|| {
+        let window = Arc::new(CountWindow::new(1));
+        let episode = Arc::new(loom::sync::atomic::AtomicU64::new(7));
+        let order = loom::sync::atomic::Ordering::AcqRel;
+        window.record(7, mark(true), || true);
+        let (recorder, clearer) = (window.clone(), window.clone());
+        let (seen, set) = (episode.clone(), episode);
+        race(
+            move || {
+                recorder.record(7, mark(true), || {
+                    seen.load(loom::sync::atomic::Ordering::Acquire) == 7
+                });
+            },
+            move || {
+                set.swap(8, order);
+                clearer.clear(|| true);
+                for _ in 0..3 {
+                    clearer.record(8, mark(false), || true);
+                }
+            },
+        );
+        let expected = Tally {
+            calls: 1,
+            failures: 0,
+            slow: 0,
+        };
+        assert_eq!(window.tally(), expected);
+    });
+}
+
+// The second of two hits sees the first, whichever of their slices they get into.
+#[test]
+fn loom_of_two_hits_at_the_turn_of_a_slice_one_sees_both() {
+    loom::model(|| {
+        let window = Arc::new(TimeWindow::new(20, 2));
+        window.record(5, false, u32::MAX, || true);
+        let record = |window: &Arc<TimeWindow>, now| {
+            let window = window.clone();
+            move || {
+                window
+                    .record(now, true, u32::MAX, || true)
+                    .unwrap()
+                    .failures
+            }
+        };
+        let (a, b) = race(record(&window, 6), record(&window, 15));
+        assert_eq!(a.max(b), 2, "{a} {b}");
+    });
+}

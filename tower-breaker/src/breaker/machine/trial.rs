@@ -84,6 +84,7 @@ impl Machine {
         if_failed: Cause,
         at: u64,
     ) -> Settled {
+        let mut chosen = None;
         let mut word = self.load();
         loop {
             let Phase::HalfOpen {
@@ -112,7 +113,9 @@ impl Machine {
                 }
                 Some(false) => {
                     let attempt = (attempt + 1).min(MAX_ATTEMPT);
-                    let wait = self.waits.choose(&self.policy, attempt, hint);
+                    let wait = self
+                        .waits
+                        .choose_once(&mut chosen, &self.policy, attempt, hint);
                     self.open_for(word, attempt, wait, if_failed, at).map(Some)
                 }
                 None => {

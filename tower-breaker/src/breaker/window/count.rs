@@ -102,7 +102,7 @@ impl CountWindow {
         &self.slots[(position >> self.layout.chunk_shift) as usize]
     }
 
-    // Makes sure that the chunk before the head's position, which is complete, lies in its slot. `false` if the head has moved.
+    // Makes sure that the chunk before the head's position, which is complete, lies in its slot. `false`: look again.
     #[inline(never)]
     fn finish_chunk(&self, generation: u32, head: Head, seen: u64) -> bool {
         // What is complete: of this lap, or the last chunk of the lap before, which may be a short one.
@@ -120,11 +120,12 @@ impl CountWindow {
             return false;
         }
         let new = Slot::pack(generation, lap, head.recent);
-        if old != new {
-            // If it fails, somebody else has been here.
-            let _ = slot.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire);
-        }
-        true
+        // If the swap fails, somebody else has been here; but not always to the same end: he may be a helper of the last episode
+        // who comes late. So it is looked at again.
+        old == new
+            || slot
+                .compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire)
+                .is_ok()
     }
 
     /// Begins afresh, as long as it is `called_for`. Called before results of the new episode are recorded.
@@ -306,17 +307,17 @@ impl Head {
     }
 }
 
-/// A chunk of results: `bits 34..64` generation, `16..34` what fits of the lap, `0..16` the results.
+/// A chunk of results: `bits 50..64` what fits of the generation, `16..50` of the lap, `0..16` the results.
 struct Slot;
 
 impl Slot {
-    // Not a chunk that can be written: its generation is the last before the counter wraps.
+    // If a chunk could be written that looks like this (after 2^34 laps), it would be in its slot already.
     const NEVER: u64 = u64::MAX;
-    const LAP_BITS: u32 = 18;
+    const LAP_BITS: u32 = 34;
 
     fn pack(generation: u32, lap: u64, recent: u32) -> u64 {
         let lap = lap & ((1 << Self::LAP_BITS) - 1);
-        u64::from(generation) << 34 | lap << 16 | u64::from(recent)
+        u64::from(generation) << (16 + Self::LAP_BITS) | lap << 16 | u64::from(recent)
     }
 
     #[inline]
@@ -402,6 +403,16 @@ mod tests {
             assert_eq!(layout.unpack(layout.pack(head)), head, "{calls}");
             let records = (u128::from(layout.lap_mask()) + 1) * u128::from(calls);
             assert!(records >= 1 << (SEQUENCE_BITS - 1), "{calls}: {records}");
+            // Nor does what a slot holds come back sooner.
+            let laps = (layout.lap_mask() + 1).min(1 << Slot::LAP_BITS);
+            let records = u128::from(laps) * u128::from(calls);
+            assert!(records >= 1 << (SEQUENCE_BITS - 1), "{calls}: {records}");
+            let of = |lap| Slot::pack(3, lap & layout.lap_mask(), 0);
+            assert!(
+                (1..laps)
+                    .step_by((laps / 64).max(1) as usize)
+                    .all(|lap| of(lap) != of(0))
+            );
         }
     }
 

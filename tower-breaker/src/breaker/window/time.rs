@@ -13,7 +13,7 @@
 //! only ever grow or begin a later slice, it is then what the window held at one moment.
 
 use super::Tally;
-use crate::sync::{AtomicU64, Ordering, give_way};
+use crate::sync::{AtomicU64, Ordering, fence, give_way};
 
 /// The largest number of slices.
 pub(in crate::breaker) const MAX_SLICES: u32 = 64;
@@ -124,8 +124,12 @@ impl TimeWindow {
 
     #[inline(never)]
     fn look(&self, number: u32, is_first: bool) -> Tally {
-        let tally = self.sum(number, 0);
-        if is_first {
+        // Two who record at the turn of a slice, each into his own, must not both miss the other: whose fence comes second
+        // sees the other's call, and that the head has moved.
+        fence(Ordering::SeqCst);
+        let latest = Head::unpack(self.head.load(Ordering::Acquire)).number;
+        let tally = self.sum(latest, 0);
+        if is_first && latest == number {
             // Others may have come into this slice by now.
             let own = Slot::unpack(self.slot(number).load(Ordering::Acquire));
             let others = tally.calls.saturating_sub(own.calls);
