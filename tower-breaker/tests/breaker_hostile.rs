@@ -1,12 +1,13 @@
 //! Clocks, functions and threads that do their worst.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
-    thread,
     time::{Duration, Instant},
 };
 
