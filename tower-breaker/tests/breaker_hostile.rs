@@ -2,10 +2,12 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
+    task::{Context, Waker},
     thread,
     time::{Duration, Instant},
 };
@@ -126,4 +128,69 @@ fn a_slow_function_for_the_open_wait_is_asked_once_and_does_not_keep_the_circuit
     assert_eq!(breaker.state(), State::Open);
     assert_eq!(asked.load(Ordering::Relaxed), 1);
     others.lock().unwrap().clear();
+}
+
+// Circuits that come and go, as in a map of one for each peer: each goes while a response is still being read.
+#[test]
+fn many_circuits_that_go_before_their_calls_cost_no_more_each_than_few() {
+    let time = |circuits: u32| {
+        let mut permits = Vec::new();
+        let start = Instant::now();
+        let breakers: Vec<_> = (0..circuits)
+            .map(|_| {
+                let breaker = CircuitBreaker::builder("peer")
+                    .consecutive_failures(1)
+                    .build()
+                    .unwrap();
+                permits.push(breaker.try_acquire().unwrap());
+                breaker
+            })
+            .collect();
+        let built = start.elapsed();
+        drop(breakers);
+        permits.into_iter().for_each(Permit::success);
+        (start.elapsed() - built) / circuits
+    };
+    let few = time(500);
+    let many = time(10_000);
+    println!("{few:?} {many:?}");
+    assert!(
+        many < 5 * few,
+        "{few:?} each of a few, {many:?} each of many"
+    );
+}
+
+// A stream of events ends when the circuit is gone, and that is when the last handle is gone and the last call over.
+#[test]
+fn a_call_that_ends_as_the_last_handle_goes_does_not_keep_the_circuit() {
+    let mut kept = 0;
+    for _ in 0..50_000 {
+        let breaker = CircuitBreaker::builder("gone")
+            .consecutive_failures(1)
+            .build()
+            .unwrap();
+        let mut events = breaker.events();
+        let permit = breaker.try_acquire().unwrap();
+        let ready = AtomicU32::new(0);
+        let meet = || {
+            ready.fetch_add(1, Ordering::SeqCst);
+            while ready.load(Ordering::SeqCst) < 2 {
+                std::hint::spin_loop();
+            }
+        };
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                meet();
+                permit.success();
+            });
+            meet();
+            drop(breaker);
+        });
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut next = pin!(events.recv());
+        if next.as_mut().poll(&mut cx).is_pending() {
+            kept += 1;
+        }
+    }
+    assert_eq!(kept, 0);
 }
