@@ -128,3 +128,33 @@ fn a_slow_function_for_the_open_wait_is_asked_once_and_does_not_keep_the_circuit
     assert_eq!(asked.load(Ordering::Relaxed), 1);
     others.lock().unwrap().clear();
 }
+
+// Circuits that come and go, as in a map of one for each peer: each goes while a response is still being read.
+#[test]
+fn many_circuits_that_go_before_their_calls_cost_no_more_each_than_few() {
+    let time = |circuits: u32| {
+        let mut permits = Vec::new();
+        let start = Instant::now();
+        let breakers: Vec<_> = (0..circuits)
+            .map(|_| {
+                let breaker = CircuitBreaker::builder("peer")
+                    .consecutive_failures(1)
+                    .build()
+                    .unwrap();
+                permits.push(breaker.try_acquire().unwrap());
+                breaker
+            })
+            .collect();
+        let built = start.elapsed();
+        drop(breakers);
+        permits.into_iter().for_each(Permit::success);
+        (start.elapsed() - built) / circuits
+    };
+    let few = time(500);
+    let many = time(10_000);
+    println!("{few:?} {many:?}");
+    assert!(
+        many < 5 * few,
+        "{few:?} each of a few, {many:?} each of many"
+    );
+}

@@ -12,7 +12,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::Transition;
 
 /// Every transition after [`CircuitBreaker::events`](super::CircuitBreaker::events) was called, each once and in order. A
-/// [`Stream`] that ends when the circuit is gone.
+/// [`Stream`] that ends when the circuit is gone: its last handle, and the last of its calls. (If the two go at the very same moment,
+/// it may end only when other circuits go.)
 ///
 /// Nothing is dropped for a reader that is slow: what it has not read yet is kept. Transitions are rare, but a stream that is
 /// held and never read grows. Dropping it unsubscribes.
