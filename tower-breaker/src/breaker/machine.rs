@@ -8,14 +8,13 @@
 
 mod fresh;
 mod manual;
+mod ticket;
 mod trial;
-
-use std::fmt;
 
 use super::{
     deadline::Deadline,
     gauge::Gauge,
-    leases::{Lease, Leases},
+    leases::Leases,
     policy::{Policy, RateRule},
     ramp::Ramping,
     transition::{Cause, State},
@@ -29,7 +28,10 @@ use crate::{
     sync::{AtomicU64, Ordering},
 };
 
-pub(super) use self::manual::Manual;
+pub(super) use self::{
+    manual::Manual,
+    ticket::{Standing, Ticket},
+};
 
 pub(super) struct Machine {
     word: AtomicU64,
@@ -43,91 +45,6 @@ pub(super) struct Machine {
     ramping: Option<Ramping>,
     waits: Waits,
     policy: Policy,
-}
-
-/// What an admitted call must show when it reports its result.
-///
-/// Two whole words: a call moves its ticket about a few times, and a word that is written in parts and then read as a whole
-/// makes a processor wait.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ticket {
-    // `bits 0..30` generation, `32..34` standing, `40..48` the cell of a trial's lease.
-    bits: u64,
-    // What is in that cell.
-    held: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
-    Call,
-    Trial(Option<Lease>),
-    /// Admitted although it would have been refused: a dry run. Decides nothing.
-    Shadow,
-}
-
-const TRIAL: u64 = 1 << 32;
-const TRIAL_WITH_LEASE: u64 = 2 << 32;
-const SHADOW: u64 = 3 << 32;
-const STANDING: u64 = 3 << 32;
-const CELL_SHIFT: u32 = 40;
-
-impl Ticket {
-    #[inline]
-    pub(super) fn call(generation: u32) -> Self {
-        Self {
-            bits: u64::from(generation),
-            held: 0,
-        }
-    }
-
-    pub(super) fn trial(generation: u32, lease: Option<Lease>) -> Self {
-        match lease {
-            Some(Lease { cell, held }) => Self {
-                bits: u64::from(generation) | TRIAL_WITH_LEASE | u64::from(cell) << CELL_SHIFT,
-                held,
-            },
-            None => Self {
-                bits: u64::from(generation) | TRIAL,
-                held: 0,
-            },
-        }
-    }
-
-    pub(super) fn shadow() -> Self {
-        Self {
-            bits: SHADOW,
-            held: 0,
-        }
-    }
-
-    #[inline]
-    pub(super) fn generation(self) -> u32 {
-        self.bits as u32
-    }
-
-    #[inline]
-    pub(super) fn standing(self) -> Standing {
-        match self.bits & STANDING {
-            0 => Standing::Call,
-            TRIAL => Standing::Trial(None),
-            TRIAL_WITH_LEASE => Standing::Trial(Some(Lease {
-                cell: (self.bits >> CELL_SHIFT) as u8,
-                held: self.held,
-            })),
-            _ => Standing::Shadow,
-        }
-    }
-
-    #[inline]
-    pub(super) fn is_trial(self) -> bool {
-        matches!(self.bits & STANDING, TRIAL | TRIAL_WITH_LEASE)
-    }
-}
-
-impl fmt::Debug for Ticket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{} {:?}", self.generation(), self.standing())
-    }
 }
 
 /// A refusal: why, and what is left of the open wait, when that is known.
@@ -253,10 +170,9 @@ impl Machine {
     }
 
     /// Whether a success of this call concerns the windows at most.
-    // Anything but a plain call has bits above the generation.
     #[inline]
     pub(super) fn is_untroubled_by(&self, ticket: Ticket) -> bool {
-        ticket.bits <= u64::from(u32::MAX) && self.load().is_untroubled(ticket.generation())
+        ticket.is_call() && self.load().is_untroubled(ticket.generation())
     }
 
     /// Lets the windows hear of such a success; gives why the circuit must open, if it must.
