@@ -46,6 +46,7 @@
 pub mod breaker;
 pub mod bulkhead;
 pub mod classify;
+mod dice;
 mod error;
 #[cfg(feature = "http")]
 pub mod http;
@@ -56,6 +57,7 @@ mod ownership;
 mod refused;
 mod striped;
 mod sync;
+pub mod throttle;
 
 pub use crate::{
     breaker::{
@@ -66,6 +68,7 @@ pub use crate::{
     bulkhead::{Bulkhead, BulkheadLayer, BulkheadPermit},
     error::{BoxError, BuildError, Error, Problem},
     refused::{Reason, Refused},
+    throttle::{Throttle, ThrottleLayer, ThrottlePermit},
 };
 
 // The book's code must compile. Its files are not in the published package, so the cfg is set by the repository's

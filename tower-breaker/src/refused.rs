@@ -22,6 +22,8 @@ pub enum Reason {
     QueueFull,
     /// The call waited in the bulkhead's queue for as long as it was allowed to.
     WaitedTooLong,
+    /// The throttle refuses a share of the calls, because too few of the last ones were accepted.
+    Throttled,
 }
 
 impl Reason {
@@ -35,6 +37,7 @@ impl Reason {
             Self::BulkheadFull => "bulkhead_full",
             Self::QueueFull => "queue_full",
             Self::WaitedTooLong => "waited_too_long",
+            Self::Throttled => "throttled",
         }
     }
 
@@ -45,6 +48,7 @@ impl Reason {
             Self::HalfOpenFull => Some(State::HalfOpen),
             Self::Ramping => Some(State::Closed),
             Self::BulkheadFull | Self::QueueFull | Self::WaitedTooLong => None,
+            Self::Throttled => None,
         }
     }
 }
@@ -61,6 +65,7 @@ impl fmt::Display for Reason {
             Self::BulkheadFull => "as many calls are running as may run at once",
             Self::QueueFull => "the queue is full",
             Self::WaitedTooLong => "the call waited in the queue for too long",
+            Self::Throttled => "too few of the last calls were accepted to make all of them",
         })
     }
 }
@@ -142,6 +147,7 @@ impl Details {
             4 => Reason::BulkheadFull,
             5 => Reason::QueueFull,
             6 => Reason::WaitedTooLong,
+            7 => Reason::Throttled,
             _ => Reason::CircuitOpen,
         }
     }
@@ -271,6 +277,7 @@ mod tests {
             Reason::BulkheadFull,
             Reason::QueueFull,
             Reason::WaitedTooLong,
+            Reason::Throttled,
         ];
         for reason in reasons {
             for wait in [None, Some(0), Some(1), Some(NO_WAIT - 1)] {

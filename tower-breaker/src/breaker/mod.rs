@@ -149,7 +149,7 @@ mod shared;
 mod snapshot;
 mod transition;
 mod wait;
-mod window;
+pub(crate) mod window;
 mod word;
 
 #[cfg(feature = "quanta")]

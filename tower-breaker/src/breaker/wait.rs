@@ -3,11 +3,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::policy::Policy;
-use crate::sync::{AtomicU64, Ordering};
+use crate::dice::Dice;
 
 /// Chooses open waits. Holds the state of the dice for those with jitter.
 pub(super) struct Waits {
-    dice: AtomicU64,
+    dice: Dice,
 }
 
 /// For a function of the user's that panics: the builder's default.
@@ -19,7 +19,7 @@ pub(super) type Chosen = Option<(u32, u64)>;
 impl Waits {
     pub(super) fn new(seed: u64) -> Self {
         Self {
-            dice: AtomicU64::new(seed),
+            dice: Dice::new(seed),
         }
     }
 
@@ -28,7 +28,7 @@ impl Waits {
     pub(super) fn choose(&self, policy: &Policy, attempt: u32, hint: Option<u64>) -> u64 {
         // The circuit is about to open, and must, whatever becomes of the user's function. The panic hook has reported it.
         let own = catch_unwind(AssertUnwindSafe(|| {
-            policy.open_wait.after(attempt, || self.roll())
+            policy.open_wait.after(attempt, || self.dice.roll())
         }))
         .unwrap_or(INSTEAD);
         match (hint, policy.retry_after_cap) {
@@ -54,18 +54,5 @@ impl Waits {
                 wait
             }
         }
-    }
-
-    // SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014): a counter, and a function
-    // that hides that it is one.
-    fn roll(&self) -> u64 {
-        const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
-        let mut bits = self
-            .dice
-            .fetch_add(GAMMA, Ordering::Relaxed)
-            .wrapping_add(GAMMA);
-        bits = (bits ^ bits >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        bits = (bits ^ bits >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        bits ^ bits >> 31
     }
 }

@@ -13,10 +13,9 @@
 mod count;
 mod time;
 
-pub(super) use self::{
-    count::{CountWindow, MAX_CALLS},
-    time::TimeWindow,
-};
+pub(super) use self::count::{CountWindow, MAX_CALLS};
+// The throttle has one too.
+pub(crate) use self::time::TimeWindow;
 
 /// A result, as the windows see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +26,8 @@ pub(super) struct Mark {
 
 /// What a window holds at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Tally {
-    pub(super) calls: u32,
-    pub(super) failures: u32,
-    pub(super) slow: u32,
+pub(crate) struct Tally {
+    pub(crate) calls: u32,
+    pub(crate) failures: u32,
+    pub(crate) slow: u32,
 }

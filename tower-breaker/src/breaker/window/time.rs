@@ -18,7 +18,7 @@ use crate::sync::{AtomicU64, Ordering, fence, give_way};
 /// The largest number of slices.
 pub(in crate::breaker) const MAX_SLICES: u32 = 64;
 
-pub(in crate::breaker) struct TimeWindow {
+pub(crate) struct TimeWindow {
     head: AtomicU64,
     // A power of two of them, and so at least as many as slices.
     slots: Box<[AtomicU64]>,
@@ -30,7 +30,7 @@ pub(in crate::breaker) struct TimeWindow {
 
 impl TimeWindow {
     /// A window of `slices` slices, together `length` nanoseconds long.
-    pub(in crate::breaker) fn new(length: u64, slices: u32) -> Self {
+    pub(crate) fn new(length: u64, slices: u32) -> Self {
         let slices = slices.clamp(1, MAX_SLICES);
         // The first number is not zero, or empty slots would seem to be of it.
         let head = Head {
@@ -59,6 +59,23 @@ impl TimeWindow {
         enough: u32,
         current: impl Fn() -> bool,
     ) -> Option<Tally> {
+        let (number, before) = self.insert(now, hit, current)?;
+        let is_first = before.number != number;
+        if !hit && !is_first && self.had_enough(before, enough) {
+            return None;
+        }
+        Some(self.look(number, is_first))
+    }
+
+    /// Counts a call, and whether it is a hit, and does not ask what the window holds with it.
+    #[inline]
+    pub(crate) fn count(&self, now: u64, hit: bool) {
+        self.insert(now, hit, || true);
+    }
+
+    // Gives the slice in which the call was counted, and what its slot held before. `None` if the window is not `current` any more.
+    #[inline]
+    fn insert(&self, now: u64, hit: bool, current: impl Fn() -> bool) -> Option<(u32, Slot)> {
         let slice = self.slice.divide(now);
         let mut seen = self.head.load(Ordering::Acquire);
         let mut lost = 0;
@@ -97,11 +114,7 @@ impl TimeWindow {
                 .compare_exchange_weak(old, new.pack(), Ordering::AcqRel, Ordering::Acquire)
                 .is_ok()
             {
-                let is_first = before.number != head.number;
-                if !hit && !is_first && self.had_enough(before, enough) {
-                    return None;
-                }
-                return Some(self.look(head.number, is_first));
+                return Some((head.number, before));
             }
             give_way(lost);
             lost += 1;
@@ -187,7 +200,7 @@ impl TimeWindow {
     }
 
     /// What the window holds at this time. For looking at; records may be under way.
-    pub(in crate::breaker) fn tally(&self, now: u64) -> Tally {
+    pub(crate) fn tally(&self, now: u64) -> Tally {
         let head = Head::unpack(self.head.load(Ordering::Acquire));
         let slice = self.slice.divide(now);
         let expired = if head.is_before(slice) {
