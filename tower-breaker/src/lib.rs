@@ -55,6 +55,8 @@ pub mod mode;
 #[allow(unsafe_code)]
 mod ownership;
 mod refused;
+#[cfg(feature = "retry")]
+pub mod retry;
 mod striped;
 mod sync;
 pub mod throttle;

@@ -33,7 +33,7 @@ mod from_tower_http;
 mod grpc;
 #[cfg(feature = "http")]
 mod http_status;
-mod refusal;
+pub(crate) mod refusal;
 #[cfg(feature = "http")]
 mod retry_after;
 mod typed_guard;

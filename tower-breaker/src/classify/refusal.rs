@@ -6,33 +6,54 @@ use tower::load_shed::error::Overloaded;
 
 use crate::{BoxError, Error, Refused};
 
-/// Whether this error, or anything it was caused by, is the refusal of a guard of ours or of tower's load shed.
-pub(super) fn is_in_chain(err: &(dyn StdError + 'static)) -> bool {
-    iter::successors(Some(err), |&err| err.source())
-        .any(|err| err.is::<Refused>() || err.is::<Overloaded>())
+/// What a limiter further in said.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Refusal<'a> {
+    Guard(&'a Refused),
+    /// Tower's, which says nothing more.
+    LoadShed,
+}
+
+/// The refusal of a guard of ours or of tower's load shed, if this error, or anything it was caused by, is one.
+pub(crate) fn find_in_chain<'a>(err: &'a (dyn StdError + 'static)) -> Option<Refusal<'a>> {
+    iter::successors(Some(err), |&err| err.source()).find_map(|err| {
+        match err.downcast_ref::<Refused>() {
+            Some(refused) => Some(Refusal::Guard(refused)),
+            None => err.is::<Overloaded>().then_some(Refusal::LoadShed),
+        }
+    })
 }
 
 /// The same for an error of which nothing is known but that it is `'static`: `BoxError` does not implement `Error`, so that
 /// one bound could not cover it and ordinary error types.
-pub(super) fn is_in<E: 'static>(err: &E) -> bool {
-    fn typed<E: 'static>(err: &dyn Any, inner: fn(&E) -> bool) -> Option<bool> {
-        match err.downcast_ref::<Error<E>>()? {
-            Error::Refused(_) => Some(true),
-            Error::Inner(err) => Some(inner(err)),
-        }
-    }
-    fn boxed(err: &BoxError) -> bool {
-        is_in_chain(&**err)
-    }
-
+pub(crate) fn find<E: 'static>(err: &E) -> Option<Refusal<'_>> {
     let err: &dyn Any = err;
     if let Some(err) = err.downcast_ref::<BoxError>() {
-        return boxed(err);
+        return find_in_chain(&**err);
     }
-    err.is::<Refused>()
-        || typed::<BoxError>(err, boxed)
-            .or_else(|| typed::<Infallible>(err, |never| match *never {}))
-            .unwrap_or(false)
+    if let Some(refused) = err.downcast_ref::<Refused>() {
+        return Some(Refusal::Guard(refused));
+    }
+    if let Some(err) = err.downcast_ref::<Error<BoxError>>() {
+        return match err {
+            Error::Refused(refused) => Some(Refusal::Guard(refused)),
+            Error::Inner(err) => find_in_chain(&**err),
+        };
+    }
+    match err.downcast_ref::<Error<Infallible>>()? {
+        Error::Refused(refused) => Some(Refusal::Guard(refused)),
+        Error::Inner(never) => match *never {},
+    }
+}
+
+/// Whether there is one.
+pub(super) fn is_in_chain(err: &(dyn StdError + 'static)) -> bool {
+    find_in_chain(err).is_some()
+}
+
+/// Whether there is one.
+pub(super) fn is_in<E: 'static>(err: &E) -> bool {
+    find(err).is_some()
 }
 
 #[cfg(test)]
