@@ -48,6 +48,7 @@ pub mod bulkhead;
 pub mod classify;
 mod dice;
 mod error;
+pub mod fallback;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod mode;
@@ -69,6 +70,7 @@ pub use crate::{
     },
     bulkhead::{Bulkhead, BulkheadLayer, BulkheadPermit},
     error::{BoxError, BuildError, Error, Problem},
+    fallback::FallbackLayer,
     refused::{Reason, Refused},
     throttle::{Throttle, ThrottleLayer, ThrottlePermit},
 };

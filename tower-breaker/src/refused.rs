@@ -1,6 +1,6 @@
 //! The typed refusal: who refused a call, why, and how long until another try makes sense.
 
-use std::{cell::Cell, error::Error as StdError, fmt, sync::Arc, time::Duration};
+use std::{cell::Cell, error::Error as StdError, fmt, io, iter, sync::Arc, time::Duration};
 
 use crate::breaker::State;
 
@@ -216,15 +216,21 @@ impl Refused {
     /// # Ok::<(), BoxError>(())
     /// ```
     pub fn find<'a>(err: &'a (dyn StdError + 'static)) -> Option<&'a Refused> {
-        let mut next = Some(err);
-        while let Some(error) = next {
-            if let Some(refused) = error.downcast_ref::<Refused>() {
-                return Some(refused);
-            }
-            next = error.source();
-        }
-        None
+        chain(err).find_map(|err| err.downcast_ref())
     }
+}
+
+/// An error, what caused it, what caused that, and so on.
+pub(crate) fn chain<'a>(
+    err: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    iter::successors(Some(err), |&err| {
+        // The standard library's own is transparent: it gives the source of the error in it, and so passes over that itself.
+        match err.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inside) => Some(inside as &(dyn StdError + 'static)),
+            None => err.source(),
+        }
+    })
 }
 
 impl fmt::Debug for Refused {
@@ -300,6 +306,16 @@ mod tests {
             assert_eq!(refused(at).name(), ["a", "b"][at]);
             assert_eq!(kept.clone().name(), "a");
         }
+    }
+
+    #[test]
+    fn a_refusal_is_found_however_it_is_wrapped() {
+        let wrapped = io::Error::other(refused(None));
+        assert!(Refused::find(&wrapped).is_some());
+        let deeper = io::Error::other(crate::Error::<io::Error>::Inner(wrapped));
+        assert!(Refused::find(&deeper).is_some());
+        assert!(Refused::find(&io::Error::other("down")).is_none());
+        assert!(Refused::find(&io::Error::from(io::ErrorKind::TimedOut)).is_none());
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Refusals of limiters further in, which say nothing about the service behind them.
 
-use std::{any::Any, convert::Infallible, error::Error as StdError, iter};
+use std::{any::Any, convert::Infallible, error::Error as StdError};
 
 use tower::load_shed::error::Overloaded;
 
-use crate::{BoxError, Error, Refused};
+use crate::{BoxError, Error, Refused, refused::chain};
 
 /// What a limiter further in said.
 #[derive(Debug, Clone, Copy)]
@@ -16,11 +16,9 @@ pub(crate) enum Refusal<'a> {
 
 /// The refusal of a guard of ours or of tower's load shed, if this error, or anything it was caused by, is one.
 pub(crate) fn find_in_chain<'a>(err: &'a (dyn StdError + 'static)) -> Option<Refusal<'a>> {
-    iter::successors(Some(err), |&err| err.source()).find_map(|err| {
-        match err.downcast_ref::<Refused>() {
-            Some(refused) => Some(Refusal::Guard(refused)),
-            None => err.is::<Overloaded>().then_some(Refusal::LoadShed),
-        }
+    chain(err).find_map(|err| match err.downcast_ref::<Refused>() {
+        Some(refused) => Some(Refusal::Guard(refused)),
+        None => err.is::<Overloaded>().then_some(Refusal::LoadShed),
     })
 }
 

@@ -2,7 +2,7 @@ use std::{error::Error as StdError, fmt::Write as _, time::Duration};
 
 use http::{HeaderValue, Response, StatusCode, header};
 
-use crate::Refused;
+use crate::{Refused, refused::chain};
 
 /// The response for a refused call: `503 Service Unavailable`, `Retry-After` when the wait is known, and a problem+json
 /// body ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)) that names the reason.
@@ -51,15 +51,9 @@ pub fn error_response<B: From<String>>(err: &(dyn StdError + 'static)) -> Respon
 }
 
 fn is_timeout(err: &(dyn StdError + 'static)) -> bool {
-    let mut next = Some(err);
-    while let Some(error) = next {
-        if error.is::<tower::timeout::error::Elapsed>() || error.is::<tokio::time::error::Elapsed>()
-        {
-            return true;
-        }
-        next = error.source();
-    }
-    false
+    chain(err).any(|err| {
+        err.is::<tower::timeout::error::Elapsed>() || err.is::<tokio::time::error::Elapsed>()
+    })
 }
 
 fn whole_seconds(wait: Duration) -> u64 {
