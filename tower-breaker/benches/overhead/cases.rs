@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use tower::{Service, limit::GlobalConcurrencyLimitLayer, timeout::TimeoutLayer};
 use tower_breaker::{
-    Bulkhead, BulkheadLayer, CircuitBreaker, CircuitBreakerLayer, FailureRate, SlowCallRate,
+    Bulkhead, BulkheadLayer, CircuitBreaker, CircuitBreakerLayer, FailureRate, FallbackLayer,
+    SlowCallRate, Throttle, ThrottleLayer,
     breaker::{CircuitBreakerBuilder, QuantaClock},
 };
 
@@ -76,6 +77,23 @@ pub fn all() -> Vec<Case> {
         typed_breaker(&breaker().consecutive_failures(5).build().unwrap()),
     );
 
+    let throttle = || {
+        Throttle::builder("bench")
+            .clock(counter.clone())
+            .max_probability(1.0)
+            .build()
+            .unwrap()
+    };
+    let (sending, throttling) = (throttle(), throttle());
+    // All at once, before any of it is known: then nearly all calls are refused, for two minutes.
+    let failing: Vec<_> = (0..100_000)
+        .map(|_| throttling.try_acquire().unwrap())
+        .collect();
+    for permit in failing {
+        permit.failure();
+    }
+    let typed_throttle = |throttle: &Throttle| ThrottleLayer::new(throttle.clone()).typed();
+
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -129,6 +147,12 @@ pub fn all() -> Vec<Case> {
         context(
             "bulkhead, may wait",
             layered(typed_bulkhead(&queueing).waiting()),
+        ),
+        context("throttle", layered(typed_throttle(&sending))),
+        context("throttle, refusing", layered(typed_throttle(&throttling))),
+        context(
+            "fallback, not needed",
+            layered(FallbackLayer::new("bench").value(0_u64)),
         ),
         context(
             "tower-concurrency-limit",
