@@ -29,6 +29,9 @@
 //! * [`breaker`]: stops calling what keeps failing, and tries again gently. A handle without tower in it
 //!   ([`CircuitBreaker`]), and a layer over it ([`CircuitBreakerLayer`]).
 //! * [`bulkhead`]: bounds how many calls run at once, so that one slow dependency does not tie up everything.
+//! * [`throttle`]: makes only such a share of the calls as is accepted.
+//! * [`fallback`]: answers with something else when a call was refused or has failed.
+//! * `retry` (feature): a policy for tower's own retries, which never makes a refused call again.
 //! * [`classify`]: what counts as a failure.
 //! * [`mode`]: whether a refusal is an error in a box, a typed error, or a response.
 //! * `http` (feature, on by default): refusals and errors as `503`, `504` and `502` responses.
@@ -83,4 +86,7 @@ mod book {
     struct CircuitBreaker;
     #[doc = include_str!("../../docs/guide/migration.md")]
     struct Migration;
+    #[cfg(all(feature = "http", feature = "retry"))]
+    #[doc = include_str!("../../docs/guide/fallback-retry-throttle.md")]
+    struct FallbackRetryThrottle;
 }

@@ -7,7 +7,12 @@
 //!
 //! Adding releases and reading acquires: who has seen a call's end counted, and then reads how many began, finds it among them.
 
-use std::{num::NonZero, sync::OnceLock, thread};
+use std::{
+    num::NonZero,
+    ops::Deref,
+    sync::{Arc, OnceLock},
+    thread,
+};
 
 use crate::sync::{AtomicU64, Ordering};
 
@@ -78,6 +83,53 @@ pub(crate) fn copies() -> usize {
         let threads = thread::available_parallelism().map_or(8, NonZero::get);
         threads.next_power_of_two().min(8)
     })
+}
+
+/// A handle of which every call needs one of its own: counting them in one place would cost threads that call at the same time
+/// more than the call. So they are counted in several, and each thread goes to its own.
+pub(crate) struct Spread<T>(Arc<[Arc<Lane<T>>]>);
+
+/// What a call has. On lines of its own, as a [`Stripe`] is.
+#[repr(align(128))]
+pub(crate) struct Lane<T>(Arc<T>);
+
+impl<T> Spread<T> {
+    pub(crate) fn new(value: T) -> Self {
+        let value = Arc::new(value);
+        let lane = |_| Arc::new(Lane(Arc::clone(&value)));
+        Self((0..copies()).map(lane).collect())
+    }
+
+    /// For a call of this thread; it may end on another.
+    #[inline]
+    pub(crate) fn lend(&self) -> Arc<Lane<T>> {
+        Arc::clone(copy_for_this_thread(&self.0))
+    }
+}
+
+impl<T> Clone for Spread<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Deref for Spread<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        let lane: &Arc<Lane<T>> = copy_for_this_thread(&self.0);
+        lane
+    }
+}
+
+impl<T> Deref for Lane<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
+    }
 }
 
 #[cfg(not(breaker_loom))]

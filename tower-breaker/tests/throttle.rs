@@ -239,7 +239,7 @@ fn what_is_sent_converges_to_k_times_what_is_accepted() {
 }
 
 #[test]
-fn the_most_probability_keeps_some_calls_going_and_recovery_takes_about_a_window_or_two() {
+fn the_most_probability_keeps_some_calls_going_and_recovery_takes_two_or_three_windows() {
     let time = Time::new();
     let throttle = throttle()
         .window(Duration::from_secs(10))
@@ -270,10 +270,10 @@ fn the_most_probability_keeps_some_calls_going_and_recovery_takes_about_a_window
     let during: u32 = (0..20).map(|_| second(false)).sum();
     // 2,000 offered, one in twenty sent.
     assert!((60..=140).contains(&during), "{during}");
-    for _ in 0..40 {
-        second(true);
-    }
-    assert_eq!(second(true), 100);
+    // From one in twenty to all.
+    let seconds = (1..=60).find(|_| second(true) == 100);
+    println!("all is sent again after {seconds:?} s");
+    assert!(seconds.is_some_and(|seconds| (5..=30).contains(&seconds)));
     assert_eq!(throttle.snapshot().probability, 0.0);
 }
 

@@ -11,6 +11,7 @@ use super::{
     Answer, Cause, Degraded, Happened, Instead, Mark, WhenCall,
     snapshot::{Count, Shared},
 };
+use crate::striped::Lane;
 
 pin_project! {
     /// The future of a [`FallbackService`](super::FallbackService). Dropping it drops whichever is under way, the inner
@@ -22,7 +23,7 @@ pin_project! {
         // `None` once it has been asked whether to answer.
         plan: Option<Plan<J, K, I>>,
         mark: M,
-        shared: Arc<Shared>,
+        shared: Arc<Lane<Shared>>,
     }
 }
 
@@ -44,7 +45,7 @@ pub(super) struct Plan<J, K, I> {
 
 impl<F, G, J, K, I, M> FallbackFuture<F, G, J, K, I, M> {
     #[inline]
-    pub(super) fn new(call: F, plan: Plan<J, K, I>, mark: M, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(call: F, plan: Plan<J, K, I>, mark: M, shared: Arc<Lane<Shared>>) -> Self {
         Self {
             state: State::Calling { call },
             plan: Some(plan),

@@ -8,6 +8,7 @@ use super::{
 };
 #[cfg(feature = "http")]
 use super::{FailedResponses, HttpMark, RefusedResponses};
+use crate::striped::Spread;
 
 /// Nothing has been said yet about what to answer: the service cannot be called.
 #[derive(Debug, Clone, Copy, Default)]
@@ -18,7 +19,7 @@ pub struct Undecided;
 /// `W` says when, `K` keeps what is needed of the request, `I` answers instead, and `M` marks the answer as degraded.
 #[derive(Clone)]
 pub struct FallbackLayer<W = Errors, K = KeepNothing, I = Undecided, M = Unmarked> {
-    shared: Arc<Shared>,
+    shared: Spread<Shared>,
     when: W,
     keep: K,
     instead: I,
@@ -30,7 +31,7 @@ impl FallbackLayer {
     /// nothing.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self {
-            shared: Arc::new(Shared::new(name.into())),
+            shared: Spread::new(Shared::new(name.into())),
             when: Errors,
             keep: KeepNothing,
             instead: Undecided,
@@ -225,7 +226,7 @@ impl<S, W: Clone, K: Clone, I: Clone, M: Clone> Layer<S> for FallbackLayer<W, K,
     fn layer(&self, inner: S) -> Self::Service {
         FallbackService {
             inner,
-            shared: Arc::clone(&self.shared),
+            shared: self.shared.clone(),
             when: self.when.clone(),
             keep: self.keep.clone(),
             instead: self.instead.clone(),

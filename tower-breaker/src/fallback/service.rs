@@ -1,12 +1,12 @@
 use std::{
     fmt,
-    sync::Arc,
     task::{Context, Poll},
 };
 
 use tower_service::Service;
 
 use super::{FallbackFuture, Instead, Keep, Mark, Snapshot, When, future::Plan, snapshot::Shared};
+use crate::striped::Spread;
 
 /// A service with a fallback; made by a [`FallbackLayer`](super::FallbackLayer).
 ///
@@ -14,7 +14,7 @@ use super::{FallbackFuture, Instead, Keep, Mark, Snapshot, When, future::Plan, s
 #[derive(Clone)]
 pub struct FallbackService<S, W, K, I, M> {
     pub(super) inner: S,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Spread<Shared>,
     pub(super) when: W,
     pub(super) keep: K,
     pub(super) instead: I,
@@ -68,7 +68,7 @@ where
             instead: self.instead.clone(),
         };
         let call = self.inner.call(request);
-        FallbackFuture::new(call, plan, self.mark.clone(), Arc::clone(&self.shared))
+        FallbackFuture::new(call, plan, self.mark.clone(), self.shared.lend())
     }
 }
 

@@ -1,7 +1,7 @@
 use std::{fmt, sync::Arc};
 
 use super::{Snapshot, ThrottleBuilder, ThrottlePermit, shared::Shared};
-use crate::Refused;
+use crate::{Refused, striped::Spread};
 
 /// A named throttle. A handle: cheap to clone, and every clone shares the one window.
 ///
@@ -19,7 +19,7 @@ use crate::Refused;
 /// ```
 #[derive(Clone)]
 pub struct Throttle {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Spread<Shared>,
 }
 
 impl Throttle {
@@ -30,7 +30,7 @@ impl Throttle {
 
     pub(super) fn from_shared(shared: Shared) -> Self {
         Self {
-            shared: Arc::new(shared),
+            shared: Spread::new(shared),
         }
     }
 
@@ -53,7 +53,7 @@ impl Throttle {
     #[inline]
     pub fn try_acquire(&self) -> Result<ThrottlePermit, Refused> {
         self.shared.admit()?;
-        Ok(ThrottlePermit::new(Arc::clone(&self.shared)))
+        Ok(ThrottlePermit::new(self.shared.lend()))
     }
 }
 

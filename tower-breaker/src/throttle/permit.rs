@@ -1,6 +1,7 @@
 use std::{fmt, mem, sync::Arc, thread};
 
 use super::shared::{Outcome, Shared};
+use crate::striped::Lane;
 
 /// Permission for one call, to be given back with its result.
 ///
@@ -15,7 +16,7 @@ pub struct ThrottlePermit {
 impl ThrottlePermit {
     // The caller has asked to be admitted, and was.
     #[inline]
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Arc<Lane<Shared>>) -> Self {
         Self {
             admission: Admission::new(shared),
             acquired_in_panic: thread::panicking(),
@@ -54,12 +55,12 @@ impl fmt::Debug for ThrottlePermit {
 
 /// An admitted call that has no result yet; what the tower side works with.
 pub(super) struct Admission {
-    shared: Option<Arc<Shared>>,
+    shared: Option<Arc<Lane<Shared>>>,
 }
 
 impl Admission {
     #[inline]
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Arc<Lane<Shared>>) -> Self {
         Self {
             shared: Some(shared),
         }

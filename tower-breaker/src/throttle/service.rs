@@ -1,6 +1,5 @@
 use std::{
     mem,
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -90,7 +89,7 @@ where
         let shared = &self.throttle.shared;
         match shared.admit() {
             Ok(()) => {
-                let mut admission = Admission::new(Arc::clone(shared));
+                let mut admission = Admission::new(shared.lend());
                 let judge = self.classify.begin(&request);
                 let inner = admission.watch(|| self.inner.call(request));
                 ThrottleFuture::running(inner, admission, judge, self.mode.clone())
