@@ -432,11 +432,11 @@ fn a_dropped_future_and_a_panic_are_accounted_for() {
     );
 }
 
-/// Counts what it is asked, and fails to become ready when told to.
-#[derive(Debug, Clone, Default)]
+/// Counts its calls, and is as ready as it is told to be.
+#[derive(Debug, Clone)]
 struct Inner {
     calls: Arc<AtomicU32>,
-    broken: bool,
+    readiness: fn() -> Poll<Result<(), BoxError>>,
 }
 
 impl Service<()> for Inner {
@@ -445,10 +445,7 @@ impl Service<()> for Inner {
     type Future = std::future::Ready<Result<(), BoxError>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        if self.broken {
-            return Poll::Ready(Err("broken".into()));
-        }
-        Poll::Ready(Ok(()))
+        (self.readiness)()
     }
 
     fn call(&mut self, (): ()) -> Self::Future {
@@ -458,10 +455,13 @@ impl Service<()> for Inner {
 }
 
 #[tokio::test]
-async fn a_refused_call_does_not_reach_the_service_and_a_broken_one_is_counted() {
+async fn a_refused_call_does_not_reach_the_service() {
     let throttle = throttle().max_probability(1.0).build().unwrap();
     feed(&throttle, 100_000, 0);
-    let inner = Inner::default();
+    let inner = Inner {
+        calls: Arc::default(),
+        readiness: || Poll::Ready(Ok(())),
+    };
     let mut service = ThrottleLayer::new(throttle.clone())
         .typed()
         .layer(inner.clone());
@@ -472,16 +472,28 @@ async fn a_refused_call_does_not_reach_the_service_and_a_broken_one_is_counted()
         "`search` refused the call: too few of the last calls were accepted to make all of them"
     );
     assert_eq!(inner.calls.load(Ordering::Relaxed), 0);
+}
 
-    let before = throttle.snapshot();
-    let mut broken = ThrottleLayer::new(throttle.clone()).layer(Inner {
-        broken: true,
-        ..inner
-    });
-    broken.ready().await.unwrap_err();
-    let after = throttle.snapshot();
-    assert_eq!(after.requests, before.requests + 1);
-    assert_eq!(after.admitted, before.admitted);
+#[test]
+fn a_service_that_breaks_before_it_is_ready_is_counted_and_one_that_waits_is_not() {
+    let throttle = throttle().build().unwrap();
+    let poll_ready = |readiness| {
+        let mut service = ThrottleLayer::new(throttle.clone()).layer(Inner {
+            calls: Arc::default(),
+            readiness,
+        });
+        task::spawn(()).enter(|cx, _| service.poll_ready(cx))
+    };
+    assert_pending!(poll_ready(|| Poll::Pending));
+    assert!(assert_ready!(poll_ready(|| Poll::Ready(Ok(())))).is_ok());
+    assert_eq!(throttle.snapshot().requests, 0);
+    assert_ready_err!(poll_ready(|| Poll::Ready(Err("broken".into()))));
+    assert_eq!(throttle.snapshot().requests, 1);
+    catch_unwind(AssertUnwindSafe(|| poll_ready(|| panic!("not ready")))).unwrap_err();
+    let snapshot = throttle.snapshot();
+    assert_eq!((snapshot.requests, snapshot.accepts), (2, 0));
+    // There never was a call.
+    assert_eq!((snapshot.admitted, snapshot.in_flight()), (0, 0));
 }
 
 #[cfg(feature = "http")]
