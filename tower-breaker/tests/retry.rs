@@ -218,6 +218,20 @@ async fn with_the_budget_used_up_failures_are_passed_on_at_once() {
     assert_eq!((script.calls(), budget.balance()), (15, 1));
 }
 
+#[test]
+fn a_policy_that_never_waits_needs_no_timer() {
+    let script = Script::new([failure(), failure(), Ok(7)]);
+    let retry = RetryPolicy::builder(copies)
+        .backoff(Backoff::exponential(Duration::ZERO).max(Duration::ZERO))
+        .build()
+        .unwrap();
+    let mut service = ServiceBuilder::new()
+        .layer(RetryLayer::new(retry))
+        .service(numbers(script.clone()));
+    let answer = task::spawn(service.call(1)).poll();
+    assert_eq!(tokio_test::assert_ready_ok!(answer), 7);
+}
+
 #[tokio::test(start_paused = true)]
 async fn towers_own_budget_is_kept_to() {
     let script = Script::new((0..1_000).map(|_| failure()));

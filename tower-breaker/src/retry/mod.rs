@@ -77,7 +77,7 @@
 //!
 //! A call that succeeds at once costs the copy of its request, the copy of the policy that tower makes (one atomic addition), the
 //! classifier and the deposit. Nothing is allocated unless the copy of the request does. Waits use tokio's timer and
-//! its clock, paused or not; they panic where no timer is running.
+//! its clock, paused or not; they panic where no timer is running, unless there is nothing to wait for.
 //!
 //! # Sources
 //!

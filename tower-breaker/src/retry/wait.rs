@@ -19,7 +19,7 @@ pin_project! {
 
 impl RetryWait {
     pub(super) fn new(wait: Duration) -> Self {
-        // The timer would make a millisecond of nothing.
+        // A policy that never waits needs no timer to be running.
         Self {
             sleep: (!wait.is_zero()).then(|| sleep(wait)),
         }
