@@ -62,7 +62,6 @@ mod builder;
 mod future;
 mod gate;
 mod handle;
-mod lane;
 mod layer;
 #[cfg(all(test, breaker_loom))]
 mod loom_tests;
@@ -78,7 +77,7 @@ pub use self::{
     future::{ResponseFuture, WaitingFuture},
     handle::Bulkhead,
     layer::{BulkheadLayer, Refuse, Wait},
-    permit::BulkheadPermit,
+    permit::{BulkheadPermit, Outcome},
     service::BulkheadService,
     snapshot::{Refusals, Snapshot, Waits},
 };
