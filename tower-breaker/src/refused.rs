@@ -24,6 +24,8 @@ pub enum Reason {
     WaitedTooLong,
     /// The throttle refuses a share of the calls, because too few of the last ones were accepted.
     Throttled,
+    /// The call waited in the bulkhead's queue, which was full, and had to make room for one of a higher priority.
+    Displaced,
 }
 
 impl Reason {
@@ -38,6 +40,7 @@ impl Reason {
             Self::QueueFull => "queue_full",
             Self::WaitedTooLong => "waited_too_long",
             Self::Throttled => "throttled",
+            Self::Displaced => "displaced",
         }
     }
 
@@ -48,7 +51,7 @@ impl Reason {
             Self::HalfOpenFull => Some(State::HalfOpen),
             Self::Ramping => Some(State::Closed),
             Self::BulkheadFull | Self::QueueFull | Self::WaitedTooLong => None,
-            Self::Throttled => None,
+            Self::Throttled | Self::Displaced => None,
         }
     }
 }
@@ -66,6 +69,7 @@ impl fmt::Display for Reason {
             Self::QueueFull => "the queue is full",
             Self::WaitedTooLong => "the call waited in the queue for too long",
             Self::Throttled => "too few of the last calls were accepted to make all of them",
+            Self::Displaced => "the queue was full, and a call of a higher priority came",
         })
     }
 }
@@ -148,6 +152,7 @@ impl Details {
             5 => Reason::QueueFull,
             6 => Reason::WaitedTooLong,
             7 => Reason::Throttled,
+            8 => Reason::Displaced,
             _ => Reason::CircuitOpen,
         }
     }
@@ -284,6 +289,7 @@ mod tests {
             Reason::QueueFull,
             Reason::WaitedTooLong,
             Reason::Throttled,
+            Reason::Displaced,
         ];
         for reason in reasons {
             for wait in [None, Some(0), Some(1), Some(NO_WAIT - 1)] {
