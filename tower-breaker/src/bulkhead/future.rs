@@ -11,6 +11,16 @@ use tower_service::Service;
 use super::{Acquire, BulkheadPermit, permit::release_on_panic};
 use crate::{Refused, mode::ErrorMode};
 
+/// A call whose permit can outlast it. A trait of this crate's own futures.
+pub trait LeavesPermit: Future {
+    /// As `poll`, but the permit of a call that the inner service has answered is left in `kept`.
+    fn poll_keeping(
+        self: Pin<&mut Self>,
+        kept: &mut Option<BulkheadPermit>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Self::Output>;
+}
+
 pin_project! {
     /// A call behind a bulkhead that refuses when it is full. Gives its permit back when it has finished, panics or is dropped.
     #[must_use = "futures do nothing unless polled"]
@@ -64,6 +74,21 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_keeping(&mut None, cx)
+    }
+}
+
+impl<F, M, Res, Err> LeavesPermit for ResponseFuture<F, M>
+where
+    F: Future<Output = Result<Res, Err>>,
+    M: ErrorMode<Res, Err>,
+{
+    #[inline]
+    fn poll_keeping(
+        self: Pin<&mut Self>,
+        kept: &mut Option<BulkheadPermit>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Self::Output> {
         let mut this = self.project();
         match this.state.as_mut().project() {
             StateProj::Running { permit: None, .. } => polled_after_completion(),
@@ -72,6 +97,7 @@ where
                 let result = ready!(release_on_panic(permit, || {
                     call.poll(cx).map_err(|err| mode.inner(err))
                 }));
+                *kept = permit.take();
                 this.state.set(State::Done);
                 Poll::Ready(result)
             }
@@ -160,10 +186,25 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_keeping(&mut None, cx)
+    }
+}
+
+impl<S, Req, M> LeavesPermit for WaitingFuture<S, Req, M>
+where
+    S: Service<Req>,
+    M: ErrorMode<S::Response, S::Error>,
+{
+    #[inline]
+    fn poll_keeping(
+        self: Pin<&mut Self>,
+        kept: &mut Option<BulkheadPermit>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Self::Output> {
         let mut stage = self.project().stage;
         loop {
             let next = match stage.as_mut().project() {
-                StageProj::Calling { call } => return call.poll(cx),
+                StageProj::Calling { call } => return call.poll_keeping(kept, cx),
                 StageProj::Waiting { permit, parts } => {
                     let permit = ready!(permit.poll_permit(cx));
                     let Some(waited) = parts.take() else {

@@ -3,22 +3,21 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
-use bytes::Buf;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::{
     NoStallLimit, StallLimit,
-    future::Length,
     settle::{hint, settle},
 };
 use crate::{
     breaker::{permit::Admission, shared::Outcome},
     classify::ClassifyEnd,
+    http::body::{Carried, CarryingBody, Length},
 };
 
 pin_project! {
@@ -31,16 +30,8 @@ pin_project! {
     where
         L: StallLimit,
     {
-        // Before the call: it lets go of all it holds before its call is over.
         #[pin]
-        inner: B,
-        // `None` once the verdict is recorded.
-        call: Option<Call<K>>,
-        // Of the announced length, where a body that has come so far has come whole.
-        left: Option<u64>,
-        #[pin]
-        timer: L::Timer,
-        stalled: bool,
+        body: CarryingBody<B, Call<K>, L>,
     }
 }
 
@@ -54,54 +45,33 @@ impl<B, K, L: StallLimit> JudgedBody<B, K, L> {
     /// ([`ErrorMode::refused`](crate::mode::ErrorMode::refused)). It has no stall limit.
     pub fn unjudged(body: B) -> Self {
         Self {
-            inner: body,
-            call: None,
-            left: None,
-            timer: L::Timer::default(),
-            stalled: false,
+            body: CarryingBody::empty(body, L::Timer::default()),
         }
     }
 
     /// The body of a call that has been judged.
     pub(super) fn settled(inner: B, limit: L) -> Self {
         Self {
-            timer: limit.timer(),
-            ..Self::unjudged(inner)
+            body: CarryingBody::empty(inner, limit.timer()),
         }
     }
 
     /// The body of a call that is to be judged by its end, which may be now. `length` is what its head says.
-    pub(super) fn judged(
-        inner: B,
-        mut admission: Admission,
-        judge: K,
-        length: Length,
-        limit: L,
-    ) -> Self
+    #[inline]
+    pub(super) fn judged(inner: B, admission: Admission, judge: K, length: Length, limit: L) -> Self
     where
         B: Body,
         K: ClassifyEnd<B::Error>,
     {
-        let left = match length {
-            Length::NoBody => Some(0),
-            Length::Announced(length) if !judge.reads_trailers() => Some(length),
-            Length::Announced(_) | Length::Unknown => None,
-        };
-        let ended = admission.watch(|| inner.is_end_stream()) || left == Some(0);
-        let mut call = Some(Call { admission, judge });
-        if ended {
-            finish(&mut call, Ok::<_, &B::Error>(None));
-        }
+        let call = Call { admission, judge };
         Self {
-            call,
-            left,
-            ..Self::settled(inner, limit)
+            body: CarryingBody::new(inner, call, length, limit),
         }
     }
 
     /// The inner body.
     pub fn get_ref(&self) -> &B {
-        &self.inner
+        self.body.get_ref()
     }
 }
 
@@ -114,74 +84,49 @@ where
     type Data = B::Data;
     type Error = L::Error<B::Error>;
 
+    #[inline]
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, Self::Error>>> {
-        let mut this = self.project();
-        if *this.stalled {
-            return Poll::Ready(None);
-        }
-        let (polled, ended) = match this.call {
-            Some(call) => call.admission.watch(|| {
-                let polled = this.inner.as_mut().poll_frame(cx);
-                (polled, this.inner.is_end_stream())
-            }),
-            None => (this.inner.as_mut().poll_frame(cx), false),
-        };
-        match polled {
-            Poll::Ready(Some(Ok(frame))) => {
-                L::heard(this.timer);
-                if let (Some(left), Some(data)) = (this.left.as_mut(), frame.data_ref()) {
-                    *left = left.saturating_sub(data.remaining() as u64);
-                }
-                if let Some(trailers) = frame.trailers_ref() {
-                    finish(this.call, Ok::<_, &B::Error>(Some(trailers)));
-                } else if ended || *this.left == Some(0) {
-                    finish(this.call, Ok::<_, &B::Error>(None));
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(Some(Err(err))) => {
-                L::heard(this.timer);
-                finish(this.call, Err(&err));
-                Poll::Ready(Some(Err(L::inner_error(err))))
-            }
-            Poll::Ready(None) => {
-                finish(this.call, Ok::<_, &B::Error>(None));
-                Poll::Ready(None)
-            }
-            Poll::Pending => {
-                let err = ready!(L::poll_stalled(this.timer, cx));
-                *this.stalled = true;
-                if let Some(mut call) = this.call.take() {
-                    call.admission.settle(Outcome::Failure);
-                }
-                Poll::Ready(Some(Err(err)))
-            }
-        }
+        self.project().body.poll_frame(cx)
     }
 
+    #[inline]
     fn is_end_stream(&self) -> bool {
-        self.stalled || self.inner.is_end_stream()
+        self.body.is_end_stream()
     }
 
+    #[inline]
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.body.size_hint()
     }
 }
 
-// Judges once: what comes after that decides nothing. If the classifier panics, the call was abandoned.
-fn finish<E, K: ClassifyEnd<E>>(call: &mut Option<Call<K>>, end: Result<Option<&HeaderMap>, &E>) {
-    let Some(Call {
-        mut admission,
-        judge,
-    }) = call.take()
-    else {
-        return;
-    };
-    let wait = hint(&admission, || judge.retry_after(end));
-    settle(&mut admission, judge.end(end), wait);
+impl<E, K: ClassifyEnd<E>> Carried<E> for Call<K> {
+    #[inline]
+    fn reads_trailers(&self) -> bool {
+        self.judge.reads_trailers()
+    }
+
+    // If the classifier panics, the call was abandoned.
+    #[inline]
+    fn ended(self, end: Result<Option<&HeaderMap>, &E>) {
+        let Self {
+            mut admission,
+            judge,
+        } = self;
+        let wait = hint(&admission, || judge.retry_after(end));
+        settle(&mut admission, judge.end(end), wait);
+    }
+
+    fn stalled(mut self) {
+        self.admission.settle(Outcome::Failure);
+    }
+
+    fn panicked(mut self) {
+        self.admission.settle(Outcome::Failure);
+    }
 }
 
 /// A text that belongs to no call, for [`respond`](crate::CircuitBreakerLayer::respond).
@@ -200,9 +145,9 @@ impl<B: Default, K, L: StallLimit> Default for JudgedBody<B, K, L> {
 impl<B: fmt::Debug, K, L: StallLimit> fmt::Debug for JudgedBody<B, K, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JudgedBody")
-            .field("inner", &self.inner)
-            .field("judged", &self.call.is_none())
-            .field("timer", &self.timer)
+            .field("inner", self.body.get_ref())
+            .field("judged", &!self.body.is_carrying())
+            .field("timer", self.body.timer())
             .finish_non_exhaustive()
     }
 }

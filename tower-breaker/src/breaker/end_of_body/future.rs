@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Response, StatusCode, header::CONTENT_LENGTH};
+use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
@@ -17,6 +17,7 @@ use crate::{
     Refused,
     breaker::permit::Admission,
     classify::{ClassifyBody, Head},
+    http::body::{Asked, Length},
     mode::ErrorMode,
 };
 
@@ -38,7 +39,7 @@ pin_project! {
     #[derive(Debug)]
     #[project = StateProj]
     enum State<F, K> {
-        Running { #[pin] inner: F, call: Option<(Admission, K)>, wants_body: bool },
+        Running { #[pin] inner: F, call: Option<(Admission, K)>, asked: Asked },
         Refused { refused: Option<Refused> },
     }
 }
@@ -48,17 +49,13 @@ impl<F, K, M, L> EndOfBodyFuture<F, K, M, L> {
         inner: F,
         admission: Admission,
         judge: K,
-        wants_body: bool,
+        asked: Asked,
         mode: M,
         limit: L,
     ) -> Self {
         let call = Some((admission, judge));
         Self {
-            state: State::Running {
-                inner,
-                call,
-                wants_body,
-            },
+            state: State::Running { inner, call, asked },
             mode,
             limit,
         }
@@ -87,11 +84,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         match this.state.project() {
-            StateProj::Running {
-                inner,
-                call,
-                wants_body,
-            } => {
+            StateProj::Running { inner, call, asked } => {
                 // Polled again after it was done, which nobody may do: there is nothing left to say.
                 let Some((admission, _)) = call else {
                     return Poll::Pending;
@@ -102,7 +95,7 @@ where
                 };
                 Poll::Ready(match result {
                     Ok(response) => {
-                        let length = Length::of(&response, *wants_body);
+                        let length = Length::of(&response, *asked);
                         Ok(judge_head(response, admission, judge, length, *this.limit))
                     }
                     Err(err) => {
@@ -140,30 +133,6 @@ where
         Head::AtEnd(judge) => {
             response.map(|body| JudgedBody::judged(body, admission, judge, length, limit))
         }
-    }
-}
-
-/// How much of a response's body will be sent, as its head says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Length {
-    /// Nothing, whatever it holds: nobody will read it.
-    NoBody,
-    Announced(u64),
-    Unknown,
-}
-
-impl Length {
-    fn of<B>(response: &Response<B>, wants_body: bool) -> Self {
-        let status = response.status();
-        if !wants_body
-            || status.is_informational()
-            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-        {
-            return Self::NoBody;
-        }
-        let length = response.headers().get(CONTENT_LENGTH);
-        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-        length.map_or(Self::Unknown, Self::Announced)
     }
 }
 

@@ -31,20 +31,14 @@
 //! * After an upgrade (`101`) there is no body: the call is judged at its head.
 
 mod body;
-mod error;
 mod future;
 mod layer;
 mod service;
 mod settle;
-mod stall;
 
 pub use self::{
-    body::JudgedBody,
-    error::{BodyError, Stalled},
-    future::EndOfBodyFuture,
-    layer::EndOfBodyLayer,
-    service::EndOfBodyService,
-    stall::{NoStallLimit, StallAfter, StallLimit},
+    body::JudgedBody, future::EndOfBodyFuture, layer::EndOfBodyLayer, service::EndOfBodyService,
 };
 #[cfg(doc)]
 use super::CircuitBreakerLayer;
+pub use crate::http::body::{BodyError, NoStallLimit, StallAfter, StallLimit, Stalled};

@@ -1,0 +1,25 @@
+//! How a call may end, and what its permit is told.
+
+use crate::bulkhead::BulkheadPermit;
+
+/// How a call ended that was admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The whole body has come.
+    Whole,
+    /// There was an error instead of a response, or the body failed.
+    Failed,
+    /// The body was given up.
+    Stalled,
+    /// The body panicked.
+    Panicked,
+}
+
+/// Gives a permit back: the one place where the layer that lasts to the end of the body does so knowingly. A permit that is
+/// only dropped is that of a call that was given up by its caller, or became a tunnel.
+#[inline]
+pub(super) fn end_call(permit: BulkheadPermit, end: End) {
+    // For a limit that is fixed it is all the same.
+    let _ = end;
+    drop(permit);
+}

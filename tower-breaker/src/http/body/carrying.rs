@@ -1,0 +1,211 @@
+//! A body that carries something to its end.
+
+use std::{
+    fmt, mem,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Buf;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use super::{Length, StallLimit};
+
+/// What a body that may fail with `E` carries to its end. Dropped, it was dropped with the body, before the end.
+pub(crate) trait Carried<E>: Sized {
+    /// Whether trailers may matter. If not, a body whose length was announced is at its end when that much has come.
+    fn reads_trailers(&self) -> bool;
+
+    /// The body ended, with trailers or without, or failed.
+    fn ended(self, end: Result<Option<&HeaderMap>, &E>);
+
+    /// The body was given up.
+    fn stalled(self);
+
+    /// The body panicked.
+    fn panicked(self);
+
+    /// The reader asked, and there is nothing yet.
+    #[inline]
+    fn reader_waits(&mut self) {}
+
+    /// The reader has got something.
+    #[inline]
+    fn reader_has_got(&mut self) {}
+}
+
+pin_project! {
+    /// The inner body, unchanged, and what it carries until it ends.
+    pub(crate) struct CarryingBody<B, C, L>
+    where
+        L: StallLimit,
+    {
+        // Before what it carries: it lets go of all it holds before that is told.
+        #[pin]
+        inner: B,
+        // `None` once it has been told of the end.
+        carried: Option<C>,
+        // When that much has come, the body is at its end.
+        left: u64,
+        #[pin]
+        timer: L::Timer,
+    }
+}
+
+// More than can come.
+const UNKNOWN: u64 = u64::MAX;
+
+impl<B, C, L: StallLimit> CarryingBody<B, C, L> {
+    /// A body that carries nothing.
+    #[inline]
+    pub(crate) fn empty(inner: B, timer: L::Timer) -> Self {
+        Self {
+            inner,
+            carried: None,
+            left: UNKNOWN,
+            timer,
+        }
+    }
+
+    /// A body that carries this to its end, which may be now. `length` is what the head of its response says.
+    #[inline]
+    pub(crate) fn new(inner: B, carried: C, length: Length, limit: L) -> Self
+    where
+        B: Body,
+        C: Carried<B::Error>,
+    {
+        let left = match length {
+            Length::NoBody => 0,
+            Length::Announced(length) if !carried.reads_trailers() => length,
+            Length::Announced(_) | Length::Unknown => UNKNOWN,
+        };
+        let mut carried = Some(carried);
+        if left == 0 || watch(&mut carried, || inner.is_end_stream()) {
+            tell(&mut carried, Ok(None));
+        }
+        Self {
+            inner,
+            carried,
+            left,
+            timer: limit.timer(),
+        }
+    }
+
+    pub(crate) fn get_ref(&self) -> &B {
+        &self.inner
+    }
+
+    /// Whether it still carries what it was given.
+    pub(crate) fn is_carrying(&self) -> bool {
+        self.carried.is_some()
+    }
+
+    pub(crate) fn timer(&self) -> &L::Timer {
+        &self.timer
+    }
+}
+
+impl<B, C, L> Body for CarryingBody<B, C, L>
+where
+    B: Body,
+    C: Carried<B::Error>,
+    L: StallLimit,
+{
+    type Data = B::Data;
+    type Error = L::Error<B::Error>;
+
+    #[inline]
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, Self::Error>>> {
+        let mut this = self.project();
+        if L::is_stalled(&this.timer) {
+            return Poll::Ready(None);
+        }
+        let polled = watch(this.carried, || this.inner.as_mut().poll_frame(cx));
+        match &polled {
+            Poll::Pending => {
+                if let Some(carried) = this.carried {
+                    carried.reader_waits();
+                }
+                let err = ready!(L::poll_stalled(this.timer, cx));
+                if let Some(carried) = this.carried.take() {
+                    carried.stalled();
+                }
+                return Poll::Ready(Some(Err(err)));
+            }
+            Poll::Ready(got) => {
+                L::heard(this.timer);
+                if let Some(carried) = this.carried {
+                    carried.reader_has_got();
+                    match got {
+                        Some(Ok(frame)) => {
+                            if let Some(data) = frame.data_ref() {
+                                *this.left = this.left.saturating_sub(data.remaining() as u64);
+                            }
+                            let inner = &this.inner;
+                            if let Some(trailers) = frame.trailers_ref() {
+                                tell(this.carried, Ok(Some(trailers)));
+                            } else if *this.left == 0
+                                || watch(this.carried, || inner.is_end_stream())
+                            {
+                                tell(this.carried, Ok(None));
+                            }
+                        }
+                        Some(Err(err)) => tell(this.carried, Err(err)),
+                        None => tell(this.carried, Ok(None)),
+                    }
+                }
+            }
+        }
+        L::inner_polled(polled)
+    }
+
+    #[inline]
+    fn is_end_stream(&self) -> bool {
+        L::is_stalled(&self.timer) || self.inner.is_end_stream()
+    }
+
+    #[inline]
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+// Once: what comes after that is none of its business.
+#[inline]
+fn tell<E, C: Carried<E>>(carried: &mut Option<C>, end: Result<Option<&HeaderMap>, &E>) {
+    if let Some(carried) = carried.take() {
+        carried.ended(end);
+    }
+}
+
+/// Runs code of the inner body. If it panics, what is carried is told before the panic goes on.
+#[inline]
+fn watch<E, C: Carried<E>, T>(carried: &mut Option<C>, run: impl FnOnce() -> T) -> T {
+    struct Panicked<'a, C, E>(&'a mut Option<C>, fn(C) -> E);
+    impl<C, E> Drop for Panicked<'_, C, E> {
+        fn drop(&mut self) {
+            if let Some(carried) = self.0.take() {
+                self.1(carried);
+            }
+        }
+    }
+    let watch = Panicked(carried, C::panicked);
+    let value = run();
+    mem::forget(watch);
+    value
+}
+
+impl<B: fmt::Debug, C, L: StallLimit> fmt::Debug for CarryingBody<B, C, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CarryingBody")
+            .field("inner", &self.inner)
+            .field("carrying", &self.is_carrying())
+            .field("timer", &self.timer)
+            .finish_non_exhaustive()
+    }
+}
