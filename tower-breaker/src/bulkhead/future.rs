@@ -94,12 +94,20 @@ where
             StateProj::Running { permit: None, .. } => polled_after_completion(),
             StateProj::Running { call, permit } => {
                 let mode = this.mode;
-                let result = ready!(release_on_panic(permit, || {
-                    call.poll(cx).map_err(|err| mode.inner(err))
-                }));
-                *kept = permit.take();
-                this.state.set(State::Done);
-                Poll::Ready(result)
+                let polled = release_on_panic(permit, || call.poll(cx));
+                match polled {
+                    Poll::Pending => Poll::Pending,
+                    Poll::Ready(Ok(response)) => {
+                        *kept = permit.take();
+                        this.state.set(State::Done);
+                        Poll::Ready(Ok(response))
+                    }
+                    Poll::Ready(Err(err)) => {
+                        *kept = permit.take();
+                        this.state.set(State::Done);
+                        Poll::Ready(Err(mode.inner(err)))
+                    }
+                }
             }
             StateProj::Refused { refused } => match refused.take() {
                 Some(refused) => Poll::Ready(this.mode.refused(refused)),

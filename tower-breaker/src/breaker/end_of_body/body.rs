@@ -17,7 +17,7 @@ use super::{
 use crate::{
     breaker::{permit::Admission, shared::Outcome},
     classify::ClassifyEnd,
-    http::body::{Carried, CarryingBody, Length},
+    http::body::{Carried, CarryingBody},
 };
 
 pin_project! {
@@ -35,9 +35,10 @@ pin_project! {
     }
 }
 
-struct Call<K> {
-    admission: Admission,
-    judge: K,
+/// A call that is to be judged at the end of its body.
+pub(super) struct Call<K> {
+    pub(super) admission: Admission,
+    pub(super) judge: K,
 }
 
 impl<B, K, L: StallLimit> JudgedBody<B, K, L> {
@@ -49,23 +50,11 @@ impl<B, K, L: StallLimit> JudgedBody<B, K, L> {
         }
     }
 
-    /// The body of a call that has been judged.
-    pub(super) fn settled(inner: B, limit: L) -> Self {
-        Self {
-            body: CarryingBody::empty(inner, limit.timer()),
-        }
-    }
-
-    /// The body of a call that is to be judged by its end, which may be now. `length` is what its head says.
+    /// The body of a call that is to be judged, if it has not been, when `left` bytes have come.
     #[inline]
-    pub(super) fn judged(inner: B, admission: Admission, judge: K, length: Length, limit: L) -> Self
-    where
-        B: Body,
-        K: ClassifyEnd<B::Error>,
-    {
-        let call = Call { admission, judge };
+    pub(super) fn new(inner: B, call: Option<Call<K>>, left: u64, limit: L) -> Self {
         Self {
-            body: CarryingBody::new(inner, call, length, limit),
+            body: CarryingBody::new(inner, call, left, limit.timer()),
         }
     }
 

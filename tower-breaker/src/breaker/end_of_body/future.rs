@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use http::Response;
@@ -11,13 +11,14 @@ use pin_project_lite::pin_project;
 
 use super::{
     JudgedBody, StallLimit,
+    body::Call,
     settle::{hint, settle},
 };
 use crate::{
     Refused,
     breaker::permit::Admission,
     classify::{ClassifyBody, Head},
-    http::body::{Asked, Length},
+    http::body::{Asked, left_of},
     mode::ErrorMode,
 };
 
@@ -81,6 +82,7 @@ where
 {
     type Output = Result<Response<JudgedBody<B, K::End, L>>, M::Error>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         match this.state.project() {
@@ -89,19 +91,29 @@ where
                 let Some((admission, _)) = call else {
                     return Poll::Pending;
                 };
-                let result = ready!(admission.watch(|| inner.poll(cx)));
-                let Some((admission, judge)) = call.take() else {
-                    return Poll::Pending;
-                };
-                Poll::Ready(match result {
+                let polled = admission.watch(|| inner.poll(cx));
+                // Judged where it is, and then moved once: a response is wide.
+                let (mut at_end, mut left) = (None, 0);
+                match &polled {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(result) => {
+                        let Some((admission, judge)) = call.take() else {
+                            return Poll::Pending;
+                        };
+                        match result {
+                            Ok(response) => {
+                                at_end = judge_head(response, admission, judge);
+                                left = left_of(response, *asked, &mut at_end);
+                            }
+                            Err(err) => judge_error(err, admission, judge),
+                        }
+                    }
+                }
+                polled.map(|result| match result {
                     Ok(response) => {
-                        let length = Length::of(&response, *asked);
-                        Ok(judge_head(response, admission, judge, length, *this.limit))
+                        Ok(response.map(|body| JudgedBody::new(body, at_end, left, *this.limit)))
                     }
-                    Err(err) => {
-                        judge_error(&err, admission, judge);
-                        Err(this.mode.inner(err))
-                    }
+                    Err(err) => Err(this.mode.inner(err)),
                 })
             }
             StateProj::Refused { refused } => match refused.take() {
@@ -112,27 +124,24 @@ where
     }
 }
 
-fn judge_head<B, Err, K, L>(
-    response: Response<B>,
+// Gives the call back if it is to be judged by the end of its body.
+#[inline]
+fn judge_head<B, Err, K>(
+    response: &Response<B>,
     mut admission: Admission,
     judge: K,
-    length: Length,
-    limit: L,
-) -> Response<JudgedBody<B, K::End, L>>
+) -> Option<Call<K::End>>
 where
     B: Body,
     K: ClassifyBody<B, Err>,
-    L: StallLimit,
 {
-    let wait = hint(&admission, || judge.retry_after(Ok(&response)));
-    match judge.head(&response) {
+    let wait = hint(&admission, || judge.retry_after(Ok(response)));
+    match judge.head(response) {
         Head::Known(verdict) => {
             settle(&mut admission, verdict, wait);
-            response.map(|body| JudgedBody::settled(body, limit))
+            None
         }
-        Head::AtEnd(judge) => {
-            response.map(|body| JudgedBody::judged(body, admission, judge, length, limit))
-        }
+        Head::AtEnd(judge) => Some(Call { admission, judge }),
     }
 }
 

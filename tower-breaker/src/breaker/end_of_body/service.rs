@@ -71,12 +71,14 @@ where
     type Error = M::Error;
     type Future = EndOfBodyFuture<S::Future, C::Call, M, L>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), M::Error>> {
         self.gate
             .poll_ready(cx, |cx| self.inner.poll_ready(cx))
             .map_err(|err| self.mode.inner(err))
     }
 
+    #[inline]
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let mode = self.mode.clone();
         match self.gate.enter() {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     bulkhead::BulkheadPermit,
-    http::body::{Carried, CarryingBody, Length},
+    http::body::{Carried, CarryingBody},
 };
 
 pin_project! {
@@ -44,21 +44,11 @@ impl<B, L: StallLimit> PermitBody<B, L> {
         }
     }
 
-    /// The body of a response whose permit is elsewhere, if there is one.
-    pub(super) fn free(inner: B, limit: L) -> Self {
-        Self {
-            body: CarryingBody::empty(inner, limit.timer()),
-        }
-    }
-
-    /// `length` is what the head of the response says.
+    /// The body of a response that keeps its permit, if it has it still, until `left` bytes have come.
     #[inline]
-    pub(super) fn holding(inner: B, permit: BulkheadPermit, length: Length, limit: L) -> Self
-    where
-        B: Body,
-    {
+    pub(super) fn new(inner: B, permit: Option<BulkheadPermit>, left: u64, limit: L) -> Self {
         Self {
-            body: CarryingBody::new(inner, permit, length, limit),
+            body: CarryingBody::new(inner, permit, left, limit.timer()),
         }
     }
 

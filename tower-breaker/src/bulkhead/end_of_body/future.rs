@@ -3,7 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use http::Response;
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     Error,
     bulkhead::{BulkheadPermit, future::LeavesPermit},
-    http::body::{Asked, Length},
+    http::body::{Asked, left_of},
     mode::ErrorMode,
 };
 
@@ -60,36 +60,43 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        let limit = *this.limit;
         let mut permit = None;
-        Poll::Ready(match ready!(this.call.poll_keeping(&mut permit, cx)) {
-            Ok(response) => Ok(hand_over(permit, response, *this.asked, *this.limit)),
-            Err(Error::Inner(err)) => {
+        let mut polled = this.call.poll_keeping(&mut permit, cx);
+        let left = match &mut polled {
+            Poll::Ready(Ok(response)) => head_has_come(response, *this.asked, &mut permit),
+            _ => 0,
+        };
+        match polled {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(response)) => Poll::Ready(Ok(
+                response.map(|body| PermitBody::new(body, permit, left, limit))
+            )),
+            Poll::Ready(Err(Error::Inner(err))) => {
                 if let Some(permit) = permit {
                     end_call(permit, End::Failed);
                 }
-                Err(this.mode.inner(err))
+                Poll::Ready(Err(this.mode.inner(err)))
             }
-            Err(Error::Refused(refused)) => this.mode.refused(refused),
-        })
+            Poll::Ready(Err(Error::Refused(refused))) => Poll::Ready(this.mode.refused(refused)),
+        }
     }
 }
 
+// Gives how much of the body is to come while the permit is held. If that is nothing, the permit has been given back.
 #[inline]
-fn hand_over<B: Body, L: StallLimit>(
-    permit: Option<BulkheadPermit>,
-    mut response: Response<B>,
+fn head_has_come<B: Body>(
+    response: &mut Response<B>,
     asked: Asked,
-    limit: L,
-) -> Response<PermitBody<B, L>> {
-    let Some(permit) = permit else {
-        return response.map(|body| PermitBody::free(body, limit));
-    };
+    permit: &mut Option<BulkheadPermit>,
+) -> u64 {
     if asked.gets_tunnel(response.status()) {
-        TunnelPermit::put_into(response.extensions_mut(), permit);
-        return response.map(|body| PermitBody::free(body, limit));
+        if let Some(permit) = permit.take() {
+            TunnelPermit::put_into(response.extensions_mut(), permit);
+        }
+        return 0;
     }
-    let length = Length::of(&response, asked);
-    response.map(|body| PermitBody::holding(body, permit, length, limit))
+    left_of(response, asked, permit)
 }
 
 impl<F: fmt::Debug, M, L> fmt::Debug for EndOfBodyFuture<F, M, L> {

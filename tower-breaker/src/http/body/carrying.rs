@@ -7,11 +7,11 @@ use std::{
 };
 
 use bytes::Buf;
-use http::HeaderMap;
+use http::{HeaderMap, Response};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::{Length, StallLimit};
+use super::{Asked, Length, StallLimit};
 
 /// What a body that may fail with `E` carries to its end. Dropped, it was dropped with the body, before the end.
 pub(crate) trait Carried<E>: Sized {
@@ -57,6 +57,28 @@ pin_project! {
 // More than can come.
 const UNKNOWN: u64 = u64::MAX;
 
+/// How much of a response's body is to come before it is at its end. If that is nothing, it is at its end now, and what was to be carried
+/// has been told.
+///
+/// By reference: a response is wide, and is moved only once all that can be said of it has been.
+#[inline]
+pub(crate) fn left_of<B, C>(response: &Response<B>, asked: Asked, carried: &mut Option<C>) -> u64
+where
+    B: Body,
+    C: Carried<B::Error>,
+{
+    let reads_trailers = carried.as_ref().is_some_and(C::reads_trailers);
+    let left = match Length::of(response, asked) {
+        Length::NoBody => 0,
+        Length::Announced(length) if !reads_trailers => length,
+        Length::Announced(_) | Length::Unknown => UNKNOWN,
+    };
+    if left == 0 || watch(carried, || response.body().is_end_stream()) {
+        tell(carried, Ok(None));
+    }
+    left
+}
+
 impl<B, C, L: StallLimit> CarryingBody<B, C, L> {
     /// A body that carries nothing.
     #[inline]
@@ -69,27 +91,14 @@ impl<B, C, L: StallLimit> CarryingBody<B, C, L> {
         }
     }
 
-    /// A body that carries this to its end, which may be now. `length` is what the head of its response says.
+    /// A body that carries this until `left` bytes have come, or what else ends it.
     #[inline]
-    pub(crate) fn new(inner: B, carried: C, length: Length, limit: L) -> Self
-    where
-        B: Body,
-        C: Carried<B::Error>,
-    {
-        let left = match length {
-            Length::NoBody => 0,
-            Length::Announced(length) if !carried.reads_trailers() => length,
-            Length::Announced(_) | Length::Unknown => UNKNOWN,
-        };
-        let mut carried = Some(carried);
-        if left == 0 || watch(&mut carried, || inner.is_end_stream()) {
-            tell(&mut carried, Ok(None));
-        }
+    pub(crate) fn new(inner: B, carried: Option<C>, left: u64, timer: L::Timer) -> Self {
         Self {
             inner,
             carried,
             left,
-            timer: limit.timer(),
+            timer,
         }
     }
 

@@ -5,9 +5,10 @@ mod error;
 mod length;
 mod stall;
 
+use self::length::Length;
 pub(crate) use self::{
-    carrying::{Carried, CarryingBody},
-    length::{Asked, Length},
+    carrying::{Carried, CarryingBody, left_of},
+    length::Asked,
 };
 pub use self::{
     error::{BodyError, Stalled},
