@@ -65,7 +65,6 @@ pub mod end_of_body;
 mod future;
 mod gate;
 mod handle;
-mod lane;
 mod layer;
 #[cfg(all(test, breaker_loom))]
 mod loom_tests;
@@ -81,7 +80,7 @@ pub use self::{
     future::{ResponseFuture, WaitingFuture},
     handle::Bulkhead,
     layer::{BulkheadLayer, Refuse, Wait},
-    permit::BulkheadPermit,
+    permit::{BulkheadPermit, Outcome},
     service::BulkheadService,
     snapshot::{Refusals, Snapshot, Waits},
 };
