@@ -94,7 +94,8 @@ where
             until_ready(|| service.poll_ready(&mut cx));
             let mut call = pin!(service.call(Request::new(black_box(()))));
             // Looked at where they are, as in `work`.
-            let Poll::Ready(Ok(mut response)) = call.as_mut().poll(&mut cx) else {
+            let mut polled = call.as_mut().poll(&mut cx);
+            let Poll::Ready(Ok(response)) = &mut polled else {
                 panic!("the head is there at once");
             };
             let mut more = true;

@@ -11,14 +11,52 @@ use tower_service::Service;
 use super::{Acquire, BulkheadPermit, permit::release_on_panic};
 use crate::{Refused, mode::ErrorMode};
 
-/// A call whose permit can outlast it. A trait of this crate's own futures.
-pub trait LeavesPermit: Future {
-    /// As `poll`, but the permit of a call that the inner service has answered is left in `kept`.
-    fn poll_keeping(
-        self: Pin<&mut Self>,
-        kept: &mut Option<BulkheadPermit>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Self::Output>;
+/// What is made of the end of a call: of its answer, and of the permit. Of this crate only.
+// In two steps, because an answer may be wide: looked at where it is, it is moved only once.
+pub trait Ending<M, Res, Err> {
+    type Output;
+
+    /// There is an answer, or the inner service failed to become ready. The inner call has let go of all it held.
+    fn ended(&mut self, result: &mut Result<Res, Err>, permit: Option<BulkheadPermit>);
+
+    /// What the caller gets for that answer.
+    fn answer(self, result: Result<Res, Err>, mode: &M) -> Self::Output;
+
+    /// What the caller gets for a refusal.
+    fn refused(self, refused: Refused, mode: &M) -> Self::Output;
+}
+
+/// The permit goes when the answer has come.
+struct AtAnswer;
+
+impl<M: ErrorMode<Res, Err>, Res, Err> Ending<M, Res, Err> for AtAnswer {
+    type Output = Result<Res, M::Error>;
+
+    #[inline]
+    fn ended(&mut self, _: &mut Result<Res, Err>, permit: Option<BulkheadPermit>) {
+        drop(permit);
+    }
+
+    #[inline]
+    fn answer(self, result: Result<Res, Err>, mode: &M) -> Self::Output {
+        result.map_err(|err| mode.inner(err))
+    }
+
+    #[inline]
+    fn refused(self, refused: Refused, mode: &M) -> Self::Output {
+        mode.refused(refused)
+    }
+}
+
+/// A call whose end may be something else than its future's. Of this crate only.
+pub trait Guarded {
+    type Mode;
+    type Response;
+    type Error;
+
+    fn poll_to<E>(self: Pin<&mut Self>, cx: &mut Context<'_>, ending: E) -> Poll<E::Output>
+    where
+        E: Ending<Self::Mode, Self::Response, Self::Error>;
 }
 
 pin_project! {
@@ -74,43 +112,37 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_keeping(&mut None, cx)
+        self.poll_to(cx, AtAnswer)
     }
 }
 
-impl<F, M, Res, Err> LeavesPermit for ResponseFuture<F, M>
+impl<F, M, Res, Err> Guarded for ResponseFuture<F, M>
 where
     F: Future<Output = Result<Res, Err>>,
-    M: ErrorMode<Res, Err>,
 {
+    type Mode = M;
+    type Response = Res;
+    type Error = Err;
+
     #[inline]
-    fn poll_keeping(
-        self: Pin<&mut Self>,
-        kept: &mut Option<BulkheadPermit>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Self::Output> {
+    fn poll_to<E>(self: Pin<&mut Self>, cx: &mut Context<'_>, mut ending: E) -> Poll<E::Output>
+    where
+        E: Ending<M, Res, Err>,
+    {
         let mut this = self.project();
         match this.state.as_mut().project() {
             StateProj::Running { permit: None, .. } => polled_after_completion(),
             StateProj::Running { call, permit } => {
-                let mode = this.mode;
-                let polled = release_on_panic(permit, || call.poll(cx));
-                match polled {
-                    Poll::Pending => Poll::Pending,
-                    Poll::Ready(Ok(response)) => {
-                        *kept = permit.take();
-                        this.state.set(State::Done);
-                        Poll::Ready(Ok(response))
-                    }
-                    Poll::Ready(Err(err)) => {
-                        *kept = permit.take();
-                        this.state.set(State::Done);
-                        Poll::Ready(Err(mode.inner(err)))
-                    }
+                let mut polled = release_on_panic(permit, || call.poll(cx));
+                if let Poll::Ready(result) = &mut polled {
+                    let permit = permit.take();
+                    this.state.set(State::Done);
+                    ending.ended(result, permit);
                 }
+                polled.map(|result| ending.answer(result, this.mode))
             }
             StateProj::Refused { refused } => match refused.take() {
-                Some(refused) => Poll::Ready(this.mode.refused(refused)),
+                Some(refused) => Poll::Ready(ending.refused(refused, this.mode)),
                 None => polled_after_completion(),
             },
             StateProj::Done => polled_after_completion(),
@@ -194,25 +226,27 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_keeping(&mut None, cx)
+        self.poll_to(cx, AtAnswer)
     }
 }
 
-impl<S, Req, M> LeavesPermit for WaitingFuture<S, Req, M>
+impl<S, Req, M> Guarded for WaitingFuture<S, Req, M>
 where
     S: Service<Req>,
-    M: ErrorMode<S::Response, S::Error>,
 {
+    type Mode = M;
+    type Response = S::Response;
+    type Error = S::Error;
+
     #[inline]
-    fn poll_keeping(
-        self: Pin<&mut Self>,
-        kept: &mut Option<BulkheadPermit>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Self::Output> {
+    fn poll_to<E>(self: Pin<&mut Self>, cx: &mut Context<'_>, mut ending: E) -> Poll<E::Output>
+    where
+        E: Ending<M, S::Response, S::Error>,
+    {
         let mut stage = self.project().stage;
         loop {
             let next = match stage.as_mut().project() {
-                StageProj::Calling { call } => return call.poll_keeping(kept, cx),
+                StageProj::Calling { call } => return call.poll_to(cx, ending),
                 StageProj::Waiting { permit, parts } => {
                     let permit = ready!(permit.poll_permit(cx));
                     let Some(waited) = parts.take() else {
@@ -240,7 +274,10 @@ where
                         polled_after_completion()
                     };
                     if let Err(err) = readiness {
-                        return Poll::Ready(Err(admitted.mode.inner(err)));
+                        drop(admitted.service);
+                        let mut failed = Err(err);
+                        ending.ended(&mut failed, Some(permit));
+                        return Poll::Ready(ending.answer(failed, &admitted.mode));
                     }
                     let call = admitted.service.call(admitted.request);
                     Stage::Calling {

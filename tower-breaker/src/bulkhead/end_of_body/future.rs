@@ -15,8 +15,11 @@ use super::{
     settle::{End, end_call},
 };
 use crate::{
-    Error,
-    bulkhead::{BulkheadPermit, future::LeavesPermit},
+    Refused,
+    bulkhead::{
+        BulkheadPermit,
+        future::{Ending, Guarded},
+    },
     http::body::{Asked, left_of},
     mode::ErrorMode,
 };
@@ -50,7 +53,7 @@ impl<F, M, L> EndOfBodyFuture<F, M, L> {
 
 impl<F, M, L, B, Err> Future for EndOfBodyFuture<F, M, L>
 where
-    F: LeavesPermit<Output = Result<Response<B>, Error<Err>>>,
+    F: Guarded<Response = Response<B>, Error = Err>,
     B: Body,
     L: StallLimit,
     M: ErrorMode<Response<PermitBody<B, L>>, Err>,
@@ -60,26 +63,66 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let limit = *this.limit;
-        let mut permit = None;
-        let mut polled = this.call.poll_keeping(&mut permit, cx);
-        let left = match &mut polled {
-            Poll::Ready(Ok(response)) => head_has_come(response, *this.asked, &mut permit),
-            _ => 0,
+        let ending = AtEndOfBody {
+            asked: *this.asked,
+            mode: &*this.mode,
+            limit: *this.limit,
+            permit: None,
+            left: 0,
         };
-        match polled {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(response)) => Poll::Ready(Ok(
-                response.map(|body| PermitBody::new(body, permit, left, limit))
-            )),
-            Poll::Ready(Err(Error::Inner(err))) => {
-                if let Some(permit) = permit {
+        this.call.poll_to(cx, ending)
+    }
+}
+
+/// The permit goes on into the body.
+struct AtEndOfBody<'a, M, L> {
+    asked: Asked,
+    mode: &'a M,
+    limit: L,
+    permit: Option<BulkheadPermit>,
+    // Of the body, while the permit is held.
+    left: u64,
+}
+
+// `N` is the mode of the service inside, which is not asked.
+impl<N, M, L, B, Err> Ending<N, Response<B>, Err> for AtEndOfBody<'_, M, L>
+where
+    B: Body,
+    L: StallLimit,
+    M: ErrorMode<Response<PermitBody<B, L>>, Err>,
+{
+    type Output = Result<Response<PermitBody<B, L>>, M::Error>;
+
+    #[inline]
+    fn ended(&mut self, result: &mut Result<Response<B>, Err>, permit: Option<BulkheadPermit>) {
+        self.permit = permit;
+        match result {
+            Ok(response) => self.left = head_has_come(response, self.asked, &mut self.permit),
+            Err(_) => {
+                if let Some(permit) = self.permit.take() {
                     end_call(permit, End::Failed);
                 }
-                Poll::Ready(Err(this.mode.inner(err)))
             }
-            Poll::Ready(Err(Error::Refused(refused))) => Poll::Ready(this.mode.refused(refused)),
         }
+    }
+
+    #[inline]
+    fn answer(self, result: Result<Response<B>, Err>, _: &N) -> Self::Output {
+        let Self {
+            limit,
+            permit,
+            left,
+            ..
+        } = self;
+        match result {
+            Ok(response) => Ok(response.map(|body| PermitBody::new(body, permit, left, limit))),
+            Err(err) => Err(self.mode.inner(err)),
+        }
+    }
+
+    #[inline]
+    fn refused(self, refused: Refused, _: &N) -> Self::Output {
+        self.mode.refused(refused)
     }
 }
 

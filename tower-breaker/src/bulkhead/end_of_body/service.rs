@@ -12,7 +12,7 @@ use tower_service::Service;
 use super::{EndOfBodyFuture, NoStallLimit, PermitBody, StallLimit};
 use crate::{
     Error,
-    bulkhead::{Bulkhead, BulkheadService, Refuse, future::LeavesPermit},
+    bulkhead::{Bulkhead, BulkheadService, Refuse, future::Guarded},
     http::body::Asked,
     mode::{Boxed, ErrorMode, Typed},
 };
@@ -64,7 +64,7 @@ where
             Request<ReqBody>,
             Response = Response<B>,
             Error = Error<Err>,
-            Future: LeavesPermit<Output = Result<Response<B>, Error<Err>>>,
+            Future: Guarded<Response = Response<B>, Error = Err>,
         >,
     B: Body,
     L: StallLimit,

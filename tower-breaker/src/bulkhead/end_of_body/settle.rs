@@ -1,6 +1,6 @@
 //! How a call may end, and what its permit is told.
 
-use crate::bulkhead::BulkheadPermit;
+use crate::bulkhead::{BulkheadPermit, Outcome};
 
 /// How a call ended that was admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +19,11 @@ pub(super) enum End {
 /// only dropped is that of a call that was given up by its caller, or became a tunnel.
 #[inline]
 pub(super) fn end_call(permit: BulkheadPermit, end: End) {
-    // For a limit that is fixed it is all the same.
-    let _ = end;
-    drop(permit);
+    permit.finish(match end {
+        End::Whole => Outcome::Success,
+        // An error says nothing about the load unless somebody who knows errors says so.
+        End::Failed | End::Panicked => Outcome::Ignore,
+        // As a call that ran into its time-out.
+        End::Stalled => Outcome::Overload,
+    });
 }
