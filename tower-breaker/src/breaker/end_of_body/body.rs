@@ -37,8 +37,19 @@ pin_project! {
 
 /// A call that is to be judged at the end of its body.
 pub(super) struct Call<K> {
-    pub(super) admission: Admission,
-    pub(super) judge: K,
+    admission: Admission,
+    // `None` once it has been asked.
+    judge: Option<K>,
+}
+
+impl<K> Call<K> {
+    #[inline]
+    pub(super) fn new(admission: Admission, judge: K) -> Self {
+        Self {
+            admission,
+            judge: Some(judge),
+        }
+    }
 }
 
 impl<B, K, L: StallLimit> JudgedBody<B, K, L> {
@@ -95,26 +106,44 @@ where
 impl<E, K: ClassifyEnd<E>> Carried<E> for Call<K> {
     #[inline]
     fn reads_trailers(&self) -> bool {
-        self.judge.reads_trailers()
+        self.judge.as_ref().is_some_and(K::reads_trailers)
     }
 
-    // If the classifier panics, the call was abandoned.
     #[inline]
-    fn ended(self, end: Result<Option<&HeaderMap>, &E>) {
-        let Self {
-            mut admission,
-            judge,
-        } = self;
-        let wait = hint(&admission, || judge.retry_after(end));
-        settle(&mut admission, judge.end(end), wait);
+    fn ended(call: &mut Option<Self>, end: Result<Option<&HeaderMap>, &E>) {
+        // If the classifier panics, the call was abandoned.
+        let call = Judging(call);
+        if let Some(Self { admission, judge }) = call.0
+            && let Some(judge) = judge.take()
+        {
+            let wait = hint(admission, || judge.retry_after(end));
+            settle(admission, judge.end(end), wait);
+        }
     }
 
-    fn stalled(mut self) {
-        self.admission.settle(Outcome::Failure);
+    fn stalled(call: &mut Option<Self>) {
+        fail(call);
     }
 
-    fn panicked(mut self) {
-        self.admission.settle(Outcome::Failure);
+    fn panicked(call: &mut Option<Self>) {
+        fail(call);
+    }
+}
+
+#[cold]
+fn fail<K>(call: &mut Option<Call<K>>) {
+    if let Some(mut call) = call.take() {
+        call.admission.settle(Outcome::Failure);
+    }
+}
+
+/// Lets go of the call when dropped.
+struct Judging<'a, K>(&'a mut Option<Call<K>>);
+
+impl<K> Drop for Judging<'_, K> {
+    #[inline]
+    fn drop(&mut self) {
+        *self.0 = None;
     }
 }
 

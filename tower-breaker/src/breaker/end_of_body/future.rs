@@ -141,7 +141,7 @@ where
             settle(&mut admission, verdict, wait);
             None
         }
-        Head::AtEnd(judge) => Some(Call { admission, judge }),
+        Head::AtEnd(judge) => Some(Call::new(admission, judge)),
     }
 }
 

@@ -97,20 +97,20 @@ impl<E> Carried<E> for BulkheadPermit {
     }
 
     #[inline]
-    fn ended(self, end: Result<Option<&HeaderMap>, &E>) {
+    fn ended(permit: &mut Option<Self>, end: Result<Option<&HeaderMap>, &E>) {
         let end = match end {
             Ok(_) => End::Whole,
             Err(_) => End::Failed,
         };
-        end_call(self, end);
+        end_call(permit, end);
     }
 
-    fn stalled(self) {
-        end_call(self, End::Stalled);
+    fn stalled(permit: &mut Option<Self>) {
+        end_call(permit, End::Stalled);
     }
 
-    fn panicked(self) {
-        end_call(self, End::Panicked);
+    fn panicked(permit: &mut Option<Self>) {
+        end_call(permit, End::Panicked);
     }
 }
 

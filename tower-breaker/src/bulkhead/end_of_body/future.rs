@@ -98,11 +98,7 @@ where
         self.permit = permit;
         match result {
             Ok(response) => self.left = head_has_come(response, self.asked, &mut self.permit),
-            Err(_) => {
-                if let Some(permit) = self.permit.take() {
-                    end_call(permit, End::Failed);
-                }
-            }
+            Err(_) => end_call(&mut self.permit, End::Failed),
         }
     }
 

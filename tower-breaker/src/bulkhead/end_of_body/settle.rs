@@ -15,10 +15,11 @@ pub(super) enum End {
     Panicked,
 }
 
-/// Gives a permit back: the one place where the layer that lasts to the end of the body does so knowingly. A permit that is
+/// Gives a permit back, if it has not been: the one place where the layer that lasts to the end of the body does so knowingly. A permit that is
 /// only dropped is that of a call that was given up by its caller, or became a tunnel.
 #[inline]
-pub(super) fn end_call(permit: BulkheadPermit, end: End) {
+pub(super) fn end_call(permit: &mut Option<BulkheadPermit>, end: End) {
+    let Some(permit) = permit.take() else { return };
     permit.finish(match end {
         End::Whole => Outcome::Success,
         // An error says nothing about the load unless somebody who knows errors says so.

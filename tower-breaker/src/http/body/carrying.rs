@@ -14,18 +14,20 @@ use pin_project_lite::pin_project;
 use super::{Asked, Length, StallLimit};
 
 /// What a body that may fail with `E` carries to its end. Dropped, it was dropped with the body, before the end.
+// It is told of its end where it is: it may be a few words wide, and they have only just been written. None of it is left
+// afterwards.
 pub(crate) trait Carried<E>: Sized {
     /// Whether trailers may matter. If not, a body whose length was announced is at its end when that much has come.
     fn reads_trailers(&self) -> bool;
 
     /// The body ended, with trailers or without, or failed.
-    fn ended(self, end: Result<Option<&HeaderMap>, &E>);
+    fn ended(carried: &mut Option<Self>, end: Result<Option<&HeaderMap>, &E>);
 
     /// The body was given up.
-    fn stalled(self);
+    fn stalled(carried: &mut Option<Self>);
 
     /// The body panicked.
-    fn panicked(self);
+    fn panicked(carried: &mut Option<Self>);
 
     /// The reader asked, and there is nothing yet.
     #[inline]
@@ -74,7 +76,7 @@ where
         Length::Announced(_) | Length::Unknown => UNKNOWN,
     };
     if left == 0 || watch(carried, || response.body().is_end_stream()) {
-        tell(carried, Ok(None));
+        C::ended(carried, Ok(None));
     }
     left
 }
@@ -141,9 +143,7 @@ where
                     carried.reader_waits();
                 }
                 let err = ready!(L::poll_stalled(this.timer, cx));
-                if let Some(carried) = this.carried.take() {
-                    carried.stalled();
-                }
+                C::stalled(this.carried);
                 return Poll::Ready(Some(Err(err)));
             }
             Poll::Ready(got) => {
@@ -157,15 +157,15 @@ where
                             }
                             let inner = &this.inner;
                             if let Some(trailers) = frame.trailers_ref() {
-                                tell(this.carried, Ok(Some(trailers)));
+                                C::ended(this.carried, Ok(Some(trailers)));
                             } else if *this.left == 0
                                 || watch(this.carried, || inner.is_end_stream())
                             {
-                                tell(this.carried, Ok(None));
+                                C::ended(this.carried, Ok(None));
                             }
                         }
-                        Some(Err(err)) => tell(this.carried, Err(err)),
-                        None => tell(this.carried, Ok(None)),
+                        Some(Err(err)) => C::ended(this.carried, Err(err)),
+                        None => C::ended(this.carried, Ok(None)),
                     }
                 }
             }
@@ -184,23 +184,13 @@ where
     }
 }
 
-// Once: what comes after that is none of its business.
-#[inline]
-fn tell<E, C: Carried<E>>(carried: &mut Option<C>, end: Result<Option<&HeaderMap>, &E>) {
-    if let Some(carried) = carried.take() {
-        carried.ended(end);
-    }
-}
-
 /// Runs code of the inner body. If it panics, what is carried is told before the panic goes on.
 #[inline]
 fn watch<E, C: Carried<E>, T>(carried: &mut Option<C>, run: impl FnOnce() -> T) -> T {
-    struct Panicked<'a, C, E>(&'a mut Option<C>, fn(C) -> E);
-    impl<C, E> Drop for Panicked<'_, C, E> {
+    struct Panicked<'a, C>(&'a mut Option<C>, fn(&mut Option<C>));
+    impl<C> Drop for Panicked<'_, C> {
         fn drop(&mut self) {
-            if let Some(carried) = self.0.take() {
-                self.1(carried);
-            }
+            self.1(self.0);
         }
     }
     let watch = Panicked(carried, C::panicked);
