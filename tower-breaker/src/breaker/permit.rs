@@ -1,5 +1,7 @@
 //! Permission for one call.
 
+mod own_time;
+
 use std::{fmt, mem, thread, time::Duration};
 
 use super::{
@@ -11,6 +13,8 @@ use crate::{
     Refused,
     ownership::{Loan, Owner},
 };
+
+pub(crate) use self::own_time::OwnTime;
 
 /// An admitted call that has no result yet. Dropped without one, it was abandoned.
 ///

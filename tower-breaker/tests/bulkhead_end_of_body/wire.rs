@@ -1,6 +1,6 @@
 //! Over real connections: hyper's client, axum's server, HTTP/2, tonic, and an upgrade.
 
-use std::{convert::Infallible, future::ready, time::Duration};
+use std::{future::ready, time::Duration};
 
 use axum::{
     Router,

@@ -15,7 +15,10 @@ use super::{
     settle::{hint, settle},
 };
 use crate::{
-    breaker::{permit::Admission, shared::Outcome},
+    breaker::{
+        permit::{Admission, OwnTime},
+        shared::Outcome,
+    },
     classify::ClassifyEnd,
     http::body::{Carried, CarryingBody},
 };
@@ -38,6 +41,7 @@ pin_project! {
 /// A call that is to be judged at the end of its body.
 pub(super) struct Call<K> {
     admission: Admission,
+    own_time: OwnTime,
     // `None` once it has been asked.
     judge: Option<K>,
 }
@@ -46,9 +50,24 @@ impl<K> Call<K> {
     #[inline]
     pub(super) fn new(admission: Admission, judge: K) -> Self {
         Self {
+            own_time: OwnTime::of(&admission),
             admission,
             judge: Some(judge),
         }
+    }
+
+    /// The reader has got the head, or a frame: what passes until it waits again is its own time.
+    #[inline]
+    pub(super) fn begin_own_time(&mut self) {
+        self.own_time.begin(&mut self.admission);
+    }
+}
+
+impl<K> Drop for Call<K> {
+    // Before the admission says how long the call took.
+    #[inline]
+    fn drop(&mut self) {
+        self.own_time.end(&mut self.admission);
     }
 }
 
@@ -113,12 +132,27 @@ impl<E, K: ClassifyEnd<E>> Carried<E> for Call<K> {
     fn ended(call: &mut Option<Self>, end: Result<Option<&HeaderMap>, &E>) {
         // If the classifier panics, the call was abandoned.
         let call = Judging(call);
-        if let Some(Self { admission, judge }) = call.0
+        if let Some(Self {
+            admission,
+            own_time,
+            judge,
+        }) = call.0
             && let Some(judge) = judge.take()
         {
+            own_time.end(admission);
             let wait = hint(admission, || judge.retry_after(end));
             settle(admission, judge.end(end), wait);
         }
+    }
+
+    #[inline]
+    fn reader_waits(&mut self) {
+        self.own_time.end(&mut self.admission);
+    }
+
+    #[inline]
+    fn reader_has_got(&mut self) {
+        self.begin_own_time();
     }
 
     fn stalled(call: &mut Option<Self>) {
@@ -133,7 +167,13 @@ impl<E, K: ClassifyEnd<E>> Carried<E> for Call<K> {
 #[cold]
 fn fail<K>(call: &mut Option<Call<K>>) {
     if let Some(mut call) = call.take() {
-        call.admission.settle(Outcome::Failure);
+        let Call {
+            admission,
+            own_time,
+            ..
+        } = &mut call;
+        own_time.end(admission);
+        admission.settle(Outcome::Failure);
     }
 }
 

@@ -104,6 +104,9 @@ where
                             Ok(response) => {
                                 at_end = judge_head(response, admission, judge);
                                 left = left_of(response, *asked, &mut at_end);
+                                if let Some(call) = &mut at_end {
+                                    call.begin_own_time();
+                                }
                             }
                             Err(err) => judge_error(err, admission, judge),
                         }

@@ -148,8 +148,7 @@ where
             }
             Poll::Ready(got) => {
                 L::heard(this.timer);
-                if let Some(carried) = this.carried {
-                    carried.reader_has_got();
+                if this.carried.is_some() {
                     match got {
                         Some(Ok(frame)) => {
                             if let Some(data) = frame.data_ref() {
@@ -162,6 +161,8 @@ where
                                 || watch(this.carried, || inner.is_end_stream())
                             {
                                 C::ended(this.carried, Ok(None));
+                            } else if let Some(carried) = this.carried {
+                                carried.reader_has_got();
                             }
                         }
                         Some(Err(err)) => C::ended(this.carried, Err(err)),
