@@ -71,19 +71,18 @@ impl Leases {
 
     /// Whether the trial still had its lease. It has it no more.
     pub(super) fn give_back(&self, lease: Lease) -> bool {
-        self.cells.get(usize::from(lease.cell)).is_some_and(|cell| {
-            cell.compare_exchange(lease.held, FREE, Ordering::AcqRel, Ordering::Acquire)
-                .is_ok()
-        })
+        self.exchange(lease, FREE)
     }
 
     /// Sets a lease aside, if the trial still has it.
+    #[cfg(any(feature = "http", test))]
     pub(super) fn set_aside(&self, lease: Lease) {
         // If not, whoever takes it up or gives it back sees that.
         self.exchange(lease, lease.held | ASIDE);
     }
 
     /// Takes a lease up that was set aside, and puts its end off by `own` nanoseconds, if the trial still has it. Gives what it has now.
+    #[cfg(any(feature = "http", test))]
     pub(super) fn take_up(&self, lease: Lease, own: u64) -> Lease {
         let aside = Lease {
             held: lease.held | ASIDE,

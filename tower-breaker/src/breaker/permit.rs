@@ -1,5 +1,6 @@
 //! Permission for one call.
 
+#[cfg(feature = "http")]
 mod own_time;
 
 use std::{fmt, mem, thread, time::Duration};
@@ -14,6 +15,7 @@ use crate::{
     ownership::{Loan, Owner},
 };
 
+#[cfg(feature = "http")]
 pub(crate) use self::own_time::OwnTime;
 
 /// An admitted call that has no result yet. Dropped without one, it was abandoned.

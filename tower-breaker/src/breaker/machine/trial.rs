@@ -75,6 +75,7 @@ impl Machine {
     }
 
     /// The time of the trial that holds this is its reader's own for now.
+    #[cfg(any(feature = "http", test))]
     pub(in crate::breaker) fn set_lease_aside(&self, lease: Lease) {
         if let Some(leases) = &self.leases {
             leases.set_aside(lease);
@@ -82,6 +83,7 @@ impl Machine {
     }
 
     /// The trial's time goes on. `own` is how much of it was its reader's. Gives what it holds from now on.
+    #[cfg(any(feature = "http", test))]
     pub(in crate::breaker) fn take_lease_up(&self, lease: Lease, own: u64) -> Lease {
         match &self.leases {
             Some(leases) => leases.take_up(lease, own),
