@@ -84,6 +84,8 @@ pub use crate::{
 mod book {
     #[doc = include_str!("../../docs/guide/circuit-breaker.md")]
     struct CircuitBreaker;
+    #[doc = include_str!("../../docs/guide/end-of-body.md")]
+    struct EndOfBody;
     #[doc = include_str!("../../docs/guide/migration.md")]
     struct Migration;
     #[cfg(all(feature = "http", feature = "retry"))]

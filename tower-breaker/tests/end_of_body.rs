@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
-    collections::VecDeque,
     convert::Infallible,
     future::{pending, ready},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -14,18 +13,27 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
-use http_body::{Body, Frame, SizeHint};
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::sync::mpsc;
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_breaker::{
-    Abandoned, BoxError, CircuitBreaker, CircuitBreakerLayer, Reason, Refused, Snapshot, State,
+    Abandoned, BoxError, CircuitBreaker, CircuitBreakerLayer, Reason, Refused, SlowCallRate,
+    Snapshot, State,
     breaker::end_of_body::{BodyError, JudgedBody, StallLimit, Stalled},
     classify::{
         BodyErrors, Classify, ClassifyCall, ErrorChain, Grpc, HttpStatus, Verdict, WithBody,
     },
+};
+
+mod scripted;
+
+use scripted::{
+    Script,
+    Step::{Data, Fail, Panic, Trailers, Wait},
+    answer, script, trailers, with_length,
 };
 
 const WAIT: Duration = Duration::from_secs(10);
@@ -58,104 +66,6 @@ const SUCCESS: (u64, u64, u64, u64) = (1, 0, 0, 0);
 const FAILURE: (u64, u64, u64, u64) = (0, 1, 0, 0);
 const IGNORED: (u64, u64, u64, u64) = (0, 0, 1, 0);
 const ABANDONED: (u64, u64, u64, u64) = (0, 0, 0, 1);
-
-// --- a body that does as it is told ----------------------------------------------------------------------------------
-
-#[derive(Debug, Clone)]
-enum Step {
-    Data(&'static str),
-    Trailers(&'static str),
-    Fail,
-    Wait,
-    Panic,
-}
-use Step::{Data, Fail, Panic, Trailers, Wait};
-
-/// Plays its steps, then ends. Knows beforehand that it ends if it has a length.
-#[derive(Debug, Clone, Default)]
-struct Script {
-    steps: VecDeque<Step>,
-    has_length: bool,
-}
-
-fn script(steps: &[Step]) -> Script {
-    Script {
-        steps: steps.iter().cloned().collect(),
-        has_length: false,
-    }
-}
-
-fn with_length(steps: &[Step]) -> Script {
-    Script {
-        has_length: true,
-        ..script(steps)
-    }
-}
-
-fn trailers(status: &'static str) -> HeaderMap {
-    let mut trailers = HeaderMap::new();
-    trailers.insert("grpc-status", HeaderValue::from_static(status));
-    trailers
-}
-
-impl Body for Script {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Poll::Ready(match self.steps.pop_front() {
-            Some(Data(text)) => Some(Ok(Frame::data(Bytes::from(text)))),
-            Some(Trailers(status)) => Some(Ok(Frame::trailers(trailers(status)))),
-            Some(Fail) => Some(Err("connection reset".into())),
-            Some(Wait) => {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            Some(Panic) => panic!("boom"),
-            None => None,
-        })
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.has_length && self.steps.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let mut hint = SizeHint::new();
-        let left = self.steps.iter().map(|step| match step {
-            Data(text) => text.len() as u64,
-            _ => 0,
-        });
-        hint.set_lower(left.sum());
-        hint
-    }
-}
-
-impl From<String> for Script {
-    fn from(_: String) -> Self {
-        with_length(&[Data("refused")])
-    }
-}
-
-/// A service that answers with this status and this body.
-fn answer<B: Body + Clone>(
-    status: u16,
-    body: B,
-) -> impl Service<
-    Request<()>,
-    Response = Response<B>,
-    Error = BoxError,
-    Future: Future<Output = Result<Response<B>, BoxError>> + Unpin,
-> + Clone {
-    service_fn(move |_| {
-        let mut response = Response::new(body.clone());
-        *response.status_mut() = StatusCode::from_u16(status).unwrap();
-        ready(Ok(response))
-    })
-}
 
 /// The body of one guarded call, its head received.
 async fn call(
@@ -799,6 +709,214 @@ fn a_stall_shows_in_a_boxed_error() {
     let boxed: BoxError = err.into();
     assert!(boxed.source().unwrap().is::<std::io::Error>());
     assert!(Stalled::find(&*boxed).is_none());
+}
+
+// --- whose time it is ------------------------------------------------------------------------------------------------
+
+const SLOW: Duration = Duration::from_secs(1);
+const LEASE: Duration = Duration::from_secs(20);
+
+// Opens at the first call that is slow. What is abandoned is a failure if it took that long.
+fn timed() -> CircuitBreaker {
+    CircuitBreaker::builder("stock")
+        .consecutive_failures(5)
+        .slow_call_rate(
+            SlowCallRate::over_calls(10)
+                .slower_than(SLOW)
+                .minimum_calls(1)
+                .threshold(0.1),
+        )
+        .open_for(WAIT)
+        .trial_lease(LEASE)
+        .build()
+        .unwrap()
+}
+
+/// Answers at once, or after this time, with a body of what is sent.
+async fn sent_after(
+    breaker: &CircuitBreaker,
+    head: Duration,
+) -> (
+    mpsc::UnboundedSender<&'static str>,
+    JudgedBody<Sent, BodyErrors>,
+) {
+    let (send, receive) = mpsc::unbounded_channel();
+    let mut receive = Some(receive);
+    let mut service = CircuitBreakerLayer::new(breaker.clone())
+        .classify(HttpStatus)
+        .until_end_of_body()
+        .layer(service_fn(move |_: Request<()>| {
+            let body = Sent(receive.take().unwrap());
+            async move {
+                tokio::time::sleep(head).await;
+                Ok::<_, Infallible>(Response::new(body))
+            }
+        }));
+    let call = service.ready().await.unwrap().call(Request::new(()));
+    (send, call.await.unwrap().into_body())
+}
+
+async fn takes_its_time() {
+    tokio::time::sleep(SLOW * 5).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_takes_its_time_makes_no_slow_call() {
+    let breaker = timed();
+    let (send, mut body) = sent_after(&breaker, SLOW / 2).await;
+    takes_its_time().await;
+    for _ in 0..3 {
+        send.send("there at once").unwrap();
+        body.frame().await.unwrap().unwrap();
+        takes_its_time().await;
+    }
+    drop(send);
+    takes_its_time().await;
+    assert!(body.frame().await.is_none());
+    assert_eq!(
+        (breaker.state(), totals(&breaker)),
+        (State::Closed, SUCCESS)
+    );
+    assert_eq!(breaker.snapshot().slow, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_reader_waits_for_is_added_up() {
+    // How long the head takes, and each of three frames, and whether that is slow.
+    for (head, frame, slow) in [
+        (SLOW / 4, SLOW / 5, false),
+        (SLOW / 4, SLOW / 3, true),
+        (SLOW * 2, Duration::ZERO, true),
+        (SLOW - SLOW / 100, Duration::ZERO, false),
+    ] {
+        let breaker = timed();
+        let (send, mut body) = sent_after(&breaker, head).await;
+        for _ in 0..3 {
+            let reading = async {
+                body.frame().await.unwrap().unwrap();
+            };
+            let sending = async {
+                tokio::time::sleep(frame).await;
+                send.send("at last").unwrap();
+            };
+            tokio::join!(reading, sending);
+            takes_its_time().await;
+        }
+        drop(send);
+        assert!(body.frame().await.is_none());
+        let seen = (breaker.state(), breaker.snapshot().slow);
+        let expected = match slow {
+            true => (State::Open, 1),
+            false => (State::Closed, 0),
+        };
+        assert_eq!(seen, expected, "{head:?} {frame:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_upstream_does_not_hide_behind_a_slow_reader_that_waits_for_it() {
+    let breaker = timed();
+    let (send, mut body) = sent_after(&breaker, Duration::ZERO).await;
+    takes_its_time().await;
+    let sending = async {
+        tokio::time::sleep(SLOW * 2).await;
+        send.send("at last").unwrap();
+        drop(send);
+    };
+    let reading = async {
+        body.frame().await.unwrap().unwrap();
+        takes_its_time().await;
+        assert!(body.frame().await.is_none());
+    };
+    tokio::join!(sending, reading);
+    assert_eq!((breaker.state(), breaker.snapshot().slow), (State::Open, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_abandoned_call_took_as_long_as_its_reader_waited() {
+    let breaker = timed();
+    let (_send, body) = sent_after(&breaker, Duration::ZERO).await;
+    takes_its_time().await;
+    drop(body);
+    assert_eq!(
+        (breaker.state(), totals(&breaker)),
+        (State::Closed, ABANDONED)
+    );
+    assert_eq!(breaker.snapshot().slow, 0);
+
+    // A time-out around the reading.
+    let (_send, mut body) = sent_after(&breaker, Duration::ZERO).await;
+    takes_its_time().await;
+    tokio::time::timeout(SLOW * 2, body.frame())
+        .await
+        .unwrap_err();
+    drop(body);
+    assert_eq!((breaker.state(), breaker.snapshot().slow), (State::Open, 1));
+}
+
+async fn half_open(breaker: &CircuitBreaker) {
+    breaker.force_open_for(WAIT);
+    tokio::time::advance(WAIT).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trials_lease_does_not_run_against_its_reader() {
+    let breaker = timed();
+    half_open(&breaker).await;
+    let (send, mut body) = sent_after(&breaker, Duration::ZERO).await;
+    // Far longer than the lease, in all.
+    for _ in 0..5 {
+        send.send("there at once").unwrap();
+        tokio::time::sleep(LEASE * 2 / 3).await;
+        body.frame().await.unwrap().unwrap();
+    }
+    let refused = breaker.try_acquire().unwrap_err();
+    assert_eq!(refused.reason(), Reason::HalfOpenFull);
+    assert_eq!(breaker.snapshot().leases_expired, 0);
+    drop(send);
+    assert!(body.frame().await.is_none());
+    assert_eq!(
+        (breaker.state(), totals(&breaker)),
+        (State::Closed, SUCCESS)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_stays_away_loses_the_slot_but_fails_no_trial() {
+    let breaker = timed();
+    half_open(&breaker).await;
+    let (send, mut body) = sent_after(&breaker, Duration::ZERO).await;
+    tokio::time::sleep(LEASE * 2).await;
+    // Another one may try.
+    breaker.try_acquire().unwrap().success();
+    let snapshot = breaker.snapshot();
+    assert_eq!(
+        (breaker.state(), snapshot.leases_expired),
+        (State::Closed, 1)
+    );
+    assert_eq!(snapshot.trials_failed, 0);
+    drop(send);
+    assert!(body.frame().await.is_none());
+    assert_eq!(breaker.snapshot().stale, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trial_that_its_reader_waits_for_fails_at_the_end_of_its_lease() {
+    let breaker = timed();
+    half_open(&breaker).await;
+    let (_send, body) = sent_after(&breaker, Duration::ZERO).await;
+    tokio::time::sleep(LEASE / 2).await;
+    let mut body = task::spawn(body);
+    assert_pending!(body.enter(|cx, body| body.poll_frame(cx)));
+    tokio::time::sleep(LEASE - Duration::from_millis(10)).await;
+    let refused = breaker.try_acquire().unwrap_err();
+    assert_eq!(refused.reason(), Reason::HalfOpenFull, "put off by a half");
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    breaker.try_acquire().unwrap_err();
+    assert_eq!(
+        (breaker.state(), breaker.snapshot().trials_failed),
+        (State::Open, 1)
+    );
 }
 
 // --- the stack around ------------------------------------------------------------------------------------------------

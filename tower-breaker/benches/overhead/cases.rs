@@ -9,6 +9,7 @@ use tower_breaker::{
     breaker::{CircuitBreakerBuilder, QuantaClock},
 };
 
+use crate::bodies;
 use crate::work::{Bare, Case, Kind, floor, in_runtime, layered};
 
 pub fn all() -> Vec<Case> {
@@ -93,6 +94,10 @@ pub fn all() -> Vec<Case> {
         permit.failure();
     }
     let typed_throttle = |throttle: &Throttle| ThrottleLayer::new(throttle.clone()).typed();
+    let stack_to_the_end = (
+        typed_bulkhead(&bulkhead(64)).until_end_of_body(),
+        typed_breaker(&breaker().consecutive_failures(5).build().unwrap()).until_end_of_body(),
+    );
 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -144,6 +149,14 @@ pub fn all() -> Vec<Case> {
             }
         }),
         ours("stack-breaker-bulkhead", layered(stack)),
+        Case::of_calls("bare-body", Kind::Ours, || {
+            bodies::calls_to(bodies::BareHttp)
+        }),
+        Case::of_calls(
+            "stack-breaker-bulkhead-body",
+            Kind::Ours,
+            bodies::layered(stack_to_the_end),
+        ),
         context(
             "bulkhead, may wait",
             layered(typed_bulkhead(&queueing).waiting()),

@@ -10,6 +10,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
 mod allocations;
+mod bodies;
 mod cases;
 mod measure;
 mod report;

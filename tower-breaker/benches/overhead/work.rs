@@ -145,7 +145,7 @@ pub fn calls_to<S: Service<u64> + Send + 'static>(mut service: S) -> Calls {
 // Some rivals wait for each other behind a lock, and then are ready at a later poll only. What is ready is looked at where it
 // is: an outcome that is moved once more costs some guards more than all they do, and measures the bench.
 #[inline]
-fn until_ready<T>(mut poll: impl FnMut() -> Poll<T>) {
+pub fn until_ready<T>(mut poll: impl FnMut() -> Poll<T>) {
     for _ in 0..1_000_000_000_u64 {
         let polled = poll();
         if black_box(&polled).is_ready() {

@@ -5,6 +5,9 @@
 //! compare-and-swap of the same cell, so it is one or the other. There are as many cells as trials may be in flight, and a trial
 //! is counted in the state word before it looks for a cell and until after it has left it: there is always one free.
 //!
+//! A lease may be set aside while it is not the trial that takes its time but its reader. Its end stays, so that the slot is free then, but is
+//! nobody's failure; and it is put off by as much when the lease is taken up again.
+//!
 //! Ends are rounded up to the millisecond.
 
 use super::word::GENERATION_MASK;
@@ -22,8 +25,18 @@ pub(super) struct Lease {
     pub(super) held: u64,
 }
 
+/// What a lease was doing when it was taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Revoked {
+    Running,
+    Aside,
+}
+
 const FREE: u64 = 0;
 const END_BITS: u32 = 40;
+const ASIDE: u64 = 1 << 39;
+// Seventeen years.
+const MAX_END: u64 = ASIDE - 1;
 const NANOS: u64 = 1_000_000;
 
 impl Leases {
@@ -58,22 +71,55 @@ impl Leases {
 
     /// Whether the trial still had its lease. It has it no more.
     pub(super) fn give_back(&self, lease: Lease) -> bool {
+        self.exchange(lease, FREE)
+    }
+
+    /// Sets a lease aside, if the trial still has it.
+    #[cfg(any(feature = "http", test))]
+    pub(super) fn set_aside(&self, lease: Lease) {
+        // If not, whoever takes it up or gives it back sees that.
+        self.exchange(lease, lease.held | ASIDE);
+    }
+
+    /// Takes a lease up that was set aside, and puts its end off by `own` nanoseconds, if the trial still has it. Gives what it has now.
+    #[cfg(any(feature = "http", test))]
+    pub(super) fn take_up(&self, lease: Lease, own: u64) -> Lease {
+        let aside = Lease {
+            held: lease.held | ASIDE,
+            ..lease
+        };
+        let put_off = lease.held & MAX_END;
+        let put_off = put_off.saturating_add(own.div_ceil(NANOS)).min(MAX_END);
+        let held = lease.held & !(ASIDE | MAX_END) | put_off;
+        if self.exchange(aside, held) {
+            Lease { held, ..lease }
+        } else {
+            // It was taken away. Its end is before that of any lease that came into the cell since, so it is never taken for that one.
+            lease
+        }
+    }
+
+    fn exchange(&self, lease: Lease, held: u64) -> bool {
         self.cells.get(usize::from(lease.cell)).is_some_and(|cell| {
-            cell.compare_exchange(lease.held, FREE, Ordering::AcqRel, Ordering::Acquire)
+            cell.compare_exchange(lease.held, held, Ordering::AcqRel, Ordering::Acquire)
                 .is_ok()
         })
     }
 
-    /// Takes away one lease of this episode that is over. Whether there was one.
-    pub(super) fn revoke_one(&self, generation: u32, now: u64) -> bool {
-        self.cells.iter().any(|cell| {
+    /// Takes away one lease of this episode that is over. `None` if there was none.
+    pub(super) fn revoke_one(&self, generation: u32, now: u64) -> Option<Revoked> {
+        self.cells.iter().find_map(|cell| {
             let held = cell.load(Ordering::Acquire);
-            held != FREE
+            let is_revoked = held != FREE
                 && is_of(held, generation)
                 && end(held) <= now
                 && cell
                     .compare_exchange(held, FREE, Ordering::AcqRel, Ordering::Acquire)
-                    .is_ok()
+                    .is_ok();
+            is_revoked.then_some(match held & ASIDE {
+                0 => Revoked::Running,
+                _ => Revoked::Aside,
+            })
         })
     }
 
@@ -89,7 +135,7 @@ impl Leases {
 }
 
 fn pack(generation: u32, end: u64) -> u64 {
-    let end = end.div_ceil(NANOS).min((1 << END_BITS) - 1);
+    let end = end.div_ceil(NANOS).min(MAX_END);
     // The end is never zero, so neither is the whole: see `FREE`.
     u64::from(generation & GENERATION_MASK) << END_BITS | end.max(1)
 }
@@ -105,7 +151,7 @@ fn is_taken(held: u64, generation: u32) -> bool {
 }
 
 fn end(held: u64) -> u64 {
-    (held & ((1 << END_BITS) - 1)).saturating_mul(NANOS)
+    (held & MAX_END).saturating_mul(NANOS)
 }
 
 #[cfg(all(test, not(breaker_loom)))]
@@ -121,19 +167,44 @@ mod tests {
         let second = leases.take(3, MS).unwrap();
         assert_eq!(leases.take(3, MS), None);
         assert_eq!(leases.first_end(3), Some(10 * MS));
-        assert!(!leases.revoke_one(3, 10 * MS - 1));
-        assert!(leases.revoke_one(3, 10 * MS));
+        assert_eq!(leases.revoke_one(3, 10 * MS - 1), None);
+        assert_eq!(leases.revoke_one(3, 10 * MS), Some(Revoked::Running));
         assert!(!leases.give_back(first));
         assert!(leases.give_back(second));
         assert!(!leases.give_back(second));
-        assert!(!leases.revoke_one(3, u64::MAX));
+        assert_eq!(leases.revoke_one(3, u64::MAX), None);
+    }
+
+    #[test]
+    fn a_lease_that_is_aside_ends_too_and_is_put_off_when_it_is_taken_up() {
+        let leases = Leases::new(1, 10 * MS);
+        let lease = leases.take(3, 0).unwrap();
+        leases.set_aside(lease);
+        assert_eq!(leases.first_end(3), Some(10 * MS));
+        let lease = leases.take_up(lease, 4 * MS);
+        assert_eq!(leases.first_end(3), Some(14 * MS));
+        assert_eq!(leases.revoke_one(3, 14 * MS - 1), None);
+        leases.set_aside(lease);
+        assert_eq!(leases.revoke_one(3, 14 * MS), Some(Revoked::Aside));
+        // Another one in the same cell is not touched, whenever it ends.
+        let other = leases.take(3, 5 * MS).unwrap();
+        let lease = leases.take_up(lease, MS);
+        assert_eq!(leases.first_end(3), Some(15 * MS));
+        assert!(!leases.give_back(lease));
+        assert!(leases.give_back(other));
+
+        let last = leases.take(3, 0).unwrap();
+        leases.set_aside(last);
+        let last = leases.take_up(last, u64::MAX);
+        assert_eq!(leases.revoke_one(3, MAX_END), None);
+        assert!(leases.give_back(last));
     }
 
     #[test]
     fn leases_of_an_earlier_episode_are_in_nobodys_way() {
         let leases = Leases::new(1, 10 * MS);
         let old = leases.take(3, 0).unwrap();
-        assert!(!leases.revoke_one(5, u64::MAX));
+        assert_eq!(leases.revoke_one(5, u64::MAX), None);
         let new = leases.take(5, 0).unwrap();
         assert!(!leases.give_back(old));
         assert!(leases.give_back(new));

@@ -89,18 +89,22 @@ pub(super) struct Settled {
     /// The call was admitted in an earlier episode, or its lease was over: the result decided nothing.
     pub(super) stale: bool,
     pub(super) change: Option<Change>,
+    /// It was the end of a trial's lease, and counts as a failure of the trial.
+    pub(super) failed_trial: bool,
 }
 
 impl Settled {
     const STALE: Self = Self {
         stale: true,
         change: None,
+        failed_trial: false,
     };
 
     fn current(change: Option<Change>) -> Self {
         Self {
             stale: false,
             change,
+            failed_trial: false,
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Permission for one call.
 
+#[cfg(feature = "http")]
+mod own_time;
+
 use std::{fmt, mem, thread, time::Duration};
 
 use super::{
@@ -11,6 +14,9 @@ use crate::{
     Refused,
     ownership::{Loan, Owner},
 };
+
+#[cfg(feature = "http")]
+pub(crate) use self::own_time::OwnTime;
 
 /// An admitted call that has no result yet. Dropped without one, it was abandoned.
 ///

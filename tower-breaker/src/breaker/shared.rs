@@ -16,7 +16,7 @@ use super::{
     counters::{Count, Counters},
     journal::{Journal, shielded},
     machine::{Change, Denied, Effect, Machine, Manual, Report, Ticket},
-    policy::{Abandoned, LeaseExpired, Recovery, nanos},
+    policy::{Abandoned, Recovery, nanos},
     transition::{Cause, State, Transition},
 };
 use crate::{Refused, classify::Verdict, ownership::Lender, refused::Label};
@@ -45,9 +45,9 @@ pub(super) struct Shared {
 /// An admitted call, as the machine and the abandonment policy need it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry {
-    ticket: Ticket,
-    // Zero unless calls are timed.
-    admitted_at: u64,
+    pub(super) ticket: Ticket,
+    /// Zero unless calls are timed.
+    pub(super) admitted_at: u64,
 }
 
 /// How a call ended, in the words of those who run it.
@@ -218,9 +218,7 @@ impl Shared {
     fn expire_them(&self) {
         while let Some(settled) = self.machine.expire_lease(|| self.now()) {
             self.counters.add(Count::LeaseExpired);
-            let lease = self.machine.policy().lease;
-            let is_failure = lease.is_some_and(|lease| lease.expired == LeaseExpired::Failure);
-            if is_failure && !settled.stale {
+            if settled.failed_trial && !settled.stale {
                 self.counters.add(Count::TrialFailed);
             }
             self.announce(settled.change);

@@ -11,6 +11,54 @@ use tower_service::Service;
 use super::{Acquire, BulkheadPermit, permit::release_on_panic};
 use crate::{Refused, mode::ErrorMode};
 
+/// What is made of the end of a call: of its answer, and of the permit. Of this crate only.
+// In two steps, because an answer may be wide: looked at where it is, it is moved only once.
+pub trait Ending<M, Res, Err> {
+    type Output;
+
+    /// There is an answer, or the inner service failed to become ready. The inner call has let go of all it held.
+    fn ended(&mut self, result: &mut Result<Res, Err>, permit: Option<BulkheadPermit>);
+
+    /// What the caller gets for that answer.
+    fn answer(self, result: Result<Res, Err>, mode: &M) -> Self::Output;
+
+    /// What the caller gets for a refusal.
+    fn refused(self, refused: Refused, mode: &M) -> Self::Output;
+}
+
+/// The permit goes when the answer has come.
+struct AtAnswer;
+
+impl<M: ErrorMode<Res, Err>, Res, Err> Ending<M, Res, Err> for AtAnswer {
+    type Output = Result<Res, M::Error>;
+
+    #[inline]
+    fn ended(&mut self, _: &mut Result<Res, Err>, permit: Option<BulkheadPermit>) {
+        drop(permit);
+    }
+
+    #[inline]
+    fn answer(self, result: Result<Res, Err>, mode: &M) -> Self::Output {
+        result.map_err(|err| mode.inner(err))
+    }
+
+    #[inline]
+    fn refused(self, refused: Refused, mode: &M) -> Self::Output {
+        mode.refused(refused)
+    }
+}
+
+/// A call whose end may be something else than its future's. Of this crate only.
+pub trait Guarded {
+    type Mode;
+    type Response;
+    type Error;
+
+    fn poll_to<E>(self: Pin<&mut Self>, cx: &mut Context<'_>, ending: E) -> Poll<E::Output>
+    where
+        E: Ending<Self::Mode, Self::Response, Self::Error>;
+}
+
 pin_project! {
     /// A call behind a bulkhead that refuses when it is full. Gives its permit back when it has finished, panics or is dropped.
     #[must_use = "futures do nothing unless polled"]
@@ -64,19 +112,37 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_to(cx, AtAnswer)
+    }
+}
+
+impl<F, M, Res, Err> Guarded for ResponseFuture<F, M>
+where
+    F: Future<Output = Result<Res, Err>>,
+{
+    type Mode = M;
+    type Response = Res;
+    type Error = Err;
+
+    #[inline]
+    fn poll_to<E>(self: Pin<&mut Self>, cx: &mut Context<'_>, mut ending: E) -> Poll<E::Output>
+    where
+        E: Ending<M, Res, Err>,
+    {
         let mut this = self.project();
         match this.state.as_mut().project() {
             StateProj::Running { permit: None, .. } => polled_after_completion(),
             StateProj::Running { call, permit } => {
-                let mode = this.mode;
-                let result = ready!(release_on_panic(permit, || {
-                    call.poll(cx).map_err(|err| mode.inner(err))
-                }));
-                this.state.set(State::Done);
-                Poll::Ready(result)
+                let mut polled = release_on_panic(permit, || call.poll(cx));
+                if let Poll::Ready(result) = &mut polled {
+                    let permit = permit.take();
+                    this.state.set(State::Done);
+                    ending.ended(result, permit);
+                }
+                polled.map(|result| ending.answer(result, this.mode))
             }
             StateProj::Refused { refused } => match refused.take() {
-                Some(refused) => Poll::Ready(this.mode.refused(refused)),
+                Some(refused) => Poll::Ready(ending.refused(refused, this.mode)),
                 None => polled_after_completion(),
             },
             StateProj::Done => polled_after_completion(),
@@ -160,10 +226,27 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_to(cx, AtAnswer)
+    }
+}
+
+impl<S, Req, M> Guarded for WaitingFuture<S, Req, M>
+where
+    S: Service<Req>,
+{
+    type Mode = M;
+    type Response = S::Response;
+    type Error = S::Error;
+
+    #[inline]
+    fn poll_to<E>(self: Pin<&mut Self>, cx: &mut Context<'_>, mut ending: E) -> Poll<E::Output>
+    where
+        E: Ending<M, S::Response, S::Error>,
+    {
         let mut stage = self.project().stage;
         loop {
             let next = match stage.as_mut().project() {
-                StageProj::Calling { call } => return call.poll(cx),
+                StageProj::Calling { call } => return call.poll_to(cx, ending),
                 StageProj::Waiting { permit, parts } => {
                     let permit = ready!(permit.poll_permit(cx));
                     let Some(waited) = parts.take() else {
@@ -191,7 +274,10 @@ where
                         polled_after_completion()
                     };
                     if let Err(err) = readiness {
-                        return Poll::Ready(Err(admitted.mode.inner(err)));
+                        drop(admitted.service);
+                        let mut failed = Err(err);
+                        ending.ended(&mut failed, Some(permit));
+                        return Poll::Ready(ending.answer(failed, &admitted.mode));
                     }
                     let call = admitted.service.call(admitted.request);
                     Stage::Calling {

@@ -24,7 +24,7 @@ pub struct Wait;
 #[derive(Clone)]
 pub struct BulkheadLayer<M = Boxed, W = Refuse> {
     bulkhead: Bulkhead,
-    mode: M,
+    pub(super) mode: M,
     when_full: W,
 }
 

@@ -50,7 +50,8 @@
 //! # What it guarantees
 //!
 //! * Never more than `max_concurrent` permits are out. One is given back exactly once: as soon as the call's future
-//!   finishes, fails, panics or is dropped. For an HTTP call that is when the response's head has arrived.
+//!   finishes, fails, panics or is dropped. For an HTTP call that is when the response's head has arrived; with
+//!   [`until_end_of_body`](BulkheadLayer::until_end_of_body) it is when the response's body has ended.
 //! * First come, first served: nobody overtakes a waiter, not even a call that would not have waited.
 //! * A waiter whose future is dropped leaves the queue at that moment. A permit that was on its way to it goes to the next.
 //! * Admission, release and refusal take no lock, no timer and no allocation; one compare-and-swap on one word admits a
@@ -62,6 +63,8 @@ mod back_pressure;
 mod builder;
 mod compartment;
 mod events;
+#[cfg(feature = "http")]
+pub mod end_of_body;
 mod future;
 mod gate;
 mod guarded;

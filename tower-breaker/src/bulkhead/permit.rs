@@ -41,6 +41,7 @@ impl BulkheadPermit {
 
     /// Gives the permit back, and says how the call went. A limit that adapts itself learns from that; for a fixed limit it is the
     /// same as dropping the permit. A permit that is only dropped counts as [`Outcome::Ignore`].
+    #[inline]
     pub fn finish(self, outcome: Outcome) {
         let _ = outcome;
     }

@@ -4,6 +4,7 @@
 //! other error alone, so its error type stays the inner one. [`ErrorResponseLayer`] stands outermost, answers whatever
 //! error comes out of the stack, and so makes the stack infallible, as axum's `Router::layer` asks.
 
+pub(crate) mod body;
 mod error_response;
 mod problem;
 

@@ -3,22 +3,24 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
-use bytes::Buf;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::{
     NoStallLimit, StallLimit,
-    future::Length,
     settle::{hint, settle},
 };
 use crate::{
-    breaker::{permit::Admission, shared::Outcome},
+    breaker::{
+        permit::{Admission, OwnTime},
+        shared::Outcome,
+    },
     classify::ClassifyEnd,
+    http::body::{Carried, CarryingBody},
 };
 
 pin_project! {
@@ -31,22 +33,42 @@ pin_project! {
     where
         L: StallLimit,
     {
-        // Before the call: it lets go of all it holds before its call is over.
         #[pin]
-        inner: B,
-        // `None` once the verdict is recorded.
-        call: Option<Call<K>>,
-        // Of the announced length, where a body that has come so far has come whole.
-        left: Option<u64>,
-        #[pin]
-        timer: L::Timer,
-        stalled: bool,
+        body: CarryingBody<B, Call<K>, L>,
     }
 }
 
-struct Call<K> {
+/// A call that is to be judged at the end of its body.
+pub(super) struct Call<K> {
     admission: Admission,
-    judge: K,
+    own_time: OwnTime,
+    // `None` once it has been asked.
+    judge: Option<K>,
+}
+
+impl<K> Call<K> {
+    #[inline]
+    pub(super) fn new(admission: Admission, judge: K) -> Self {
+        Self {
+            own_time: OwnTime::of(&admission),
+            admission,
+            judge: Some(judge),
+        }
+    }
+
+    /// The reader has got the head, or a frame: what passes until it waits again is its own time.
+    #[inline]
+    pub(super) fn begin_own_time(&mut self) {
+        self.own_time.begin(&mut self.admission);
+    }
+}
+
+impl<K> Drop for Call<K> {
+    // Before the admission says how long the call took.
+    #[inline]
+    fn drop(&mut self) {
+        self.own_time.end(&mut self.admission);
+    }
 }
 
 impl<B, K, L: StallLimit> JudgedBody<B, K, L> {
@@ -54,54 +76,21 @@ impl<B, K, L: StallLimit> JudgedBody<B, K, L> {
     /// ([`ErrorMode::refused`](crate::mode::ErrorMode::refused)). It has no stall limit.
     pub fn unjudged(body: B) -> Self {
         Self {
-            inner: body,
-            call: None,
-            left: None,
-            timer: L::Timer::default(),
-            stalled: false,
+            body: CarryingBody::empty(body, L::Timer::default()),
         }
     }
 
-    /// The body of a call that has been judged.
-    pub(super) fn settled(inner: B, limit: L) -> Self {
+    /// The body of a call that is to be judged, if it has not been, when `left` bytes have come.
+    #[inline]
+    pub(super) fn new(inner: B, call: Option<Call<K>>, left: u64, limit: L) -> Self {
         Self {
-            timer: limit.timer(),
-            ..Self::unjudged(inner)
-        }
-    }
-
-    /// The body of a call that is to be judged by its end, which may be now. `length` is what its head says.
-    pub(super) fn judged(
-        inner: B,
-        mut admission: Admission,
-        judge: K,
-        length: Length,
-        limit: L,
-    ) -> Self
-    where
-        B: Body,
-        K: ClassifyEnd<B::Error>,
-    {
-        let left = match length {
-            Length::NoBody => Some(0),
-            Length::Announced(length) if !judge.reads_trailers() => Some(length),
-            Length::Announced(_) | Length::Unknown => None,
-        };
-        let ended = admission.watch(|| inner.is_end_stream()) || left == Some(0);
-        let mut call = Some(Call { admission, judge });
-        if ended {
-            finish(&mut call, Ok::<_, &B::Error>(None));
-        }
-        Self {
-            call,
-            left,
-            ..Self::settled(inner, limit)
+            body: CarryingBody::new(inner, call, left, limit.timer()),
         }
     }
 
     /// The inner body.
     pub fn get_ref(&self) -> &B {
-        &self.inner
+        self.body.get_ref()
     }
 }
 
@@ -114,74 +103,88 @@ where
     type Data = B::Data;
     type Error = L::Error<B::Error>;
 
+    #[inline]
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, Self::Error>>> {
-        let mut this = self.project();
-        if *this.stalled {
-            return Poll::Ready(None);
-        }
-        let (polled, ended) = match this.call {
-            Some(call) => call.admission.watch(|| {
-                let polled = this.inner.as_mut().poll_frame(cx);
-                (polled, this.inner.is_end_stream())
-            }),
-            None => (this.inner.as_mut().poll_frame(cx), false),
-        };
-        match polled {
-            Poll::Ready(Some(Ok(frame))) => {
-                L::heard(this.timer);
-                if let (Some(left), Some(data)) = (this.left.as_mut(), frame.data_ref()) {
-                    *left = left.saturating_sub(data.remaining() as u64);
-                }
-                if let Some(trailers) = frame.trailers_ref() {
-                    finish(this.call, Ok::<_, &B::Error>(Some(trailers)));
-                } else if ended || *this.left == Some(0) {
-                    finish(this.call, Ok::<_, &B::Error>(None));
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(Some(Err(err))) => {
-                L::heard(this.timer);
-                finish(this.call, Err(&err));
-                Poll::Ready(Some(Err(L::inner_error(err))))
-            }
-            Poll::Ready(None) => {
-                finish(this.call, Ok::<_, &B::Error>(None));
-                Poll::Ready(None)
-            }
-            Poll::Pending => {
-                let err = ready!(L::poll_stalled(this.timer, cx));
-                *this.stalled = true;
-                if let Some(mut call) = this.call.take() {
-                    call.admission.settle(Outcome::Failure);
-                }
-                Poll::Ready(Some(Err(err)))
-            }
-        }
+        self.project().body.poll_frame(cx)
     }
 
+    #[inline]
     fn is_end_stream(&self) -> bool {
-        self.stalled || self.inner.is_end_stream()
+        self.body.is_end_stream()
     }
 
+    #[inline]
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.body.size_hint()
     }
 }
 
-// Judges once: what comes after that decides nothing. If the classifier panics, the call was abandoned.
-fn finish<E, K: ClassifyEnd<E>>(call: &mut Option<Call<K>>, end: Result<Option<&HeaderMap>, &E>) {
-    let Some(Call {
-        mut admission,
-        judge,
-    }) = call.take()
-    else {
-        return;
-    };
-    let wait = hint(&admission, || judge.retry_after(end));
-    settle(&mut admission, judge.end(end), wait);
+impl<E, K: ClassifyEnd<E>> Carried<E> for Call<K> {
+    #[inline]
+    fn reads_trailers(&self) -> bool {
+        self.judge.as_ref().is_some_and(K::reads_trailers)
+    }
+
+    #[inline]
+    fn ended(call: &mut Option<Self>, end: Result<Option<&HeaderMap>, &E>) {
+        // If the classifier panics, the call was abandoned.
+        let call = Judging(call);
+        if let Some(Self {
+            admission,
+            own_time,
+            judge,
+        }) = call.0
+            && let Some(judge) = judge.take()
+        {
+            own_time.end(admission);
+            let wait = hint(admission, || judge.retry_after(end));
+            settle(admission, judge.end(end), wait);
+        }
+    }
+
+    #[inline]
+    fn reader_waits(&mut self) {
+        self.own_time.end(&mut self.admission);
+    }
+
+    #[inline]
+    fn reader_has_got(&mut self) {
+        self.begin_own_time();
+    }
+
+    fn stalled(call: &mut Option<Self>) {
+        fail(call);
+    }
+
+    fn panicked(call: &mut Option<Self>) {
+        fail(call);
+    }
+}
+
+#[cold]
+fn fail<K>(call: &mut Option<Call<K>>) {
+    if let Some(mut call) = call.take() {
+        let Call {
+            admission,
+            own_time,
+            ..
+        } = &mut call;
+        own_time.end(admission);
+        admission.settle(Outcome::Failure);
+    }
+}
+
+/// Lets go of the call when dropped.
+struct Judging<'a, K>(&'a mut Option<Call<K>>);
+
+impl<K> Drop for Judging<'_, K> {
+    #[inline]
+    fn drop(&mut self) {
+        *self.0 = None;
+    }
 }
 
 /// A text that belongs to no call, for [`respond`](crate::CircuitBreakerLayer::respond).
@@ -200,9 +203,9 @@ impl<B: Default, K, L: StallLimit> Default for JudgedBody<B, K, L> {
 impl<B: fmt::Debug, K, L: StallLimit> fmt::Debug for JudgedBody<B, K, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JudgedBody")
-            .field("inner", &self.inner)
-            .field("judged", &self.call.is_none())
-            .field("timer", &self.timer)
+            .field("inner", self.body.get_ref())
+            .field("judged", &!self.body.is_carrying())
+            .field("timer", self.body.timer())
             .finish_non_exhaustive()
     }
 }

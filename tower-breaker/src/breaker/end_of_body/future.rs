@@ -2,21 +2,23 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
-use http::{Response, StatusCode, header::CONTENT_LENGTH};
+use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::{
     JudgedBody, StallLimit,
+    body::Call,
     settle::{hint, settle},
 };
 use crate::{
     Refused,
     breaker::permit::Admission,
     classify::{ClassifyBody, Head},
+    http::body::{Asked, left_of},
     mode::ErrorMode,
 };
 
@@ -38,7 +40,7 @@ pin_project! {
     #[derive(Debug)]
     #[project = StateProj]
     enum State<F, K> {
-        Running { #[pin] inner: F, call: Option<(Admission, K)>, wants_body: bool },
+        Running { #[pin] inner: F, call: Option<(Admission, K)>, asked: Asked },
         Refused { refused: Option<Refused> },
     }
 }
@@ -48,17 +50,13 @@ impl<F, K, M, L> EndOfBodyFuture<F, K, M, L> {
         inner: F,
         admission: Admission,
         judge: K,
-        wants_body: bool,
+        asked: Asked,
         mode: M,
         limit: L,
     ) -> Self {
         let call = Some((admission, judge));
         Self {
-            state: State::Running {
-                inner,
-                call,
-                wants_body,
-            },
+            state: State::Running { inner, call, asked },
             mode,
             limit,
         }
@@ -84,31 +82,41 @@ where
 {
     type Output = Result<Response<JudgedBody<B, K::End, L>>, M::Error>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         match this.state.project() {
-            StateProj::Running {
-                inner,
-                call,
-                wants_body,
-            } => {
+            StateProj::Running { inner, call, asked } => {
                 // Polled again after it was done, which nobody may do: there is nothing left to say.
                 let Some((admission, _)) = call else {
                     return Poll::Pending;
                 };
-                let result = ready!(admission.watch(|| inner.poll(cx)));
-                let Some((admission, judge)) = call.take() else {
-                    return Poll::Pending;
-                };
-                Poll::Ready(match result {
+                let polled = admission.watch(|| inner.poll(cx));
+                // Judged where it is, and then moved once: a response is wide.
+                let (mut at_end, mut left) = (None, 0);
+                match &polled {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(result) => {
+                        let Some((admission, judge)) = call.take() else {
+                            return Poll::Pending;
+                        };
+                        match result {
+                            Ok(response) => {
+                                at_end = judge_head(response, admission, judge);
+                                left = left_of(response, *asked, &mut at_end);
+                                if let Some(call) = &mut at_end {
+                                    call.begin_own_time();
+                                }
+                            }
+                            Err(err) => judge_error(err, admission, judge),
+                        }
+                    }
+                }
+                polled.map(|result| match result {
                     Ok(response) => {
-                        let length = Length::of(&response, *wants_body);
-                        Ok(judge_head(response, admission, judge, length, *this.limit))
+                        Ok(response.map(|body| JudgedBody::new(body, at_end, left, *this.limit)))
                     }
-                    Err(err) => {
-                        judge_error(&err, admission, judge);
-                        Err(this.mode.inner(err))
-                    }
+                    Err(err) => Err(this.mode.inner(err)),
                 })
             }
             StateProj::Refused { refused } => match refused.take() {
@@ -119,51 +127,24 @@ where
     }
 }
 
-fn judge_head<B, Err, K, L>(
-    response: Response<B>,
+// Gives the call back if it is to be judged by the end of its body.
+#[inline]
+fn judge_head<B, Err, K>(
+    response: &Response<B>,
     mut admission: Admission,
     judge: K,
-    length: Length,
-    limit: L,
-) -> Response<JudgedBody<B, K::End, L>>
+) -> Option<Call<K::End>>
 where
     B: Body,
     K: ClassifyBody<B, Err>,
-    L: StallLimit,
 {
-    let wait = hint(&admission, || judge.retry_after(Ok(&response)));
-    match judge.head(&response) {
+    let wait = hint(&admission, || judge.retry_after(Ok(response)));
+    match judge.head(response) {
         Head::Known(verdict) => {
             settle(&mut admission, verdict, wait);
-            response.map(|body| JudgedBody::settled(body, limit))
+            None
         }
-        Head::AtEnd(judge) => {
-            response.map(|body| JudgedBody::judged(body, admission, judge, length, limit))
-        }
-    }
-}
-
-/// How much of a response's body will be sent, as its head says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Length {
-    /// Nothing, whatever it holds: nobody will read it.
-    NoBody,
-    Announced(u64),
-    Unknown,
-}
-
-impl Length {
-    fn of<B>(response: &Response<B>, wants_body: bool) -> Self {
-        let status = response.status();
-        if !wants_body
-            || status.is_informational()
-            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-        {
-            return Self::NoBody;
-        }
-        let length = response.headers().get(CONTENT_LENGTH);
-        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-        length.map_or(Self::Unknown, Self::Announced)
+        Head::AtEnd(judge) => Some(Call::new(admission, judge)),
     }
 }
 

@@ -11,9 +11,6 @@ use crate::{
     mode::Boxed,
 };
 
-// Longer than anybody waits, and short enough to be added to any point in time.
-const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
-
 /// As [`CircuitBreakerLayer`], for HTTP and gRPC services, but a call is judged at the end of its response's body. Made by
 /// [`CircuitBreakerLayer::until_end_of_body`].
 ///
@@ -91,7 +88,7 @@ impl<C, M, L> EndOfBodyLayer<C, M, L> {
             classify: self.classify,
             mode: self.mode,
             back_pressure: self.back_pressure,
-            limit: StallAfter::new(limit.min(LONGEST)),
+            limit: StallAfter::new(limit),
         }
     }
 }

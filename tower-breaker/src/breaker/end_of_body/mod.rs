@@ -23,28 +23,27 @@
 //!
 //! # What follows from that
 //!
-//! * A call lasts until the end of its body: its success is not known before, a slow-call rule measures all of it, and a trial keeps its slot so
-//!   long. That includes the time that the reader takes between frames. Set a [trial lease](super::CircuitBreakerBuilder::trial_lease) that is longer than the longest body. For streams without an end,
-//!   judge heads.
+//! * A call lasts until the end of its body: its success is not known before, and a trial keeps its slot so long. For streams without an
+//!   end, judge heads.
+//! * How long it took is what its reader has *waited*: for the head, and for each frame that was not there when the reader asked. That is
+//!   what a slow-call rule goes by, and [`Abandoned::FailureAfter`](super::Abandoned::FailureAfter). What the reader does between a frame and
+//!   its next question is its own time: a slow reader makes no slow call. Neither does a slow service while nobody waits for it.
+//! * A [trial's lease](super::CircuitBreakerBuilder::trial_lease) runs while the reader waits, and its end is put off by what was the reader's own time.
+//!   A reader that stays away for longer than the lease had left gives up the trial's slot. That is no failure, whatever
+//!   [`LeaseExpired`](super::LeaseExpired) says.
 //! * A reader that wants only a part of a body abandons the call. Where readers do that while all is well, set
 //!   [`Abandoned::Ignore`](super::Abandoned::Ignore).
 //! * After an upgrade (`101`) there is no body: the call is judged at its head.
 
 mod body;
-mod error;
 mod future;
 mod layer;
 mod service;
 mod settle;
-mod stall;
 
 pub use self::{
-    body::JudgedBody,
-    error::{BodyError, Stalled},
-    future::EndOfBodyFuture,
-    layer::EndOfBodyLayer,
-    service::EndOfBodyService,
-    stall::{NoStallLimit, StallAfter, StallLimit},
+    body::JudgedBody, future::EndOfBodyFuture, layer::EndOfBodyLayer, service::EndOfBodyService,
 };
 #[cfg(doc)]
 use super::CircuitBreakerLayer;
+pub use crate::http::body::{BodyError, NoStallLimit, StallAfter, StallLimit, Stalled};

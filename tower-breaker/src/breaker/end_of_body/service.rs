@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
@@ -10,6 +10,7 @@ use super::{EndOfBodyFuture, JudgedBody, NoStallLimit, StallLimit};
 use crate::{
     breaker::{CircuitBreaker, gate::Gate},
     classify::{AnyError, Classify, ClassifyBody},
+    http::body::Asked,
     mode::{Boxed, ErrorMode},
 };
 
@@ -70,20 +71,22 @@ where
     type Error = M::Error;
     type Future = EndOfBodyFuture<S::Future, C::Call, M, L>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), M::Error>> {
         self.gate
             .poll_ready(cx, |cx| self.inner.poll_ready(cx))
             .map_err(|err| self.mode.inner(err))
     }
 
+    #[inline]
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let mode = self.mode.clone();
         match self.gate.enter() {
             Ok(mut admission) => {
                 let judge = self.classify.begin(&request);
-                let wants_body = request.method() != Method::HEAD;
+                let asked = Asked::by(request.method());
                 let inner = admission.watch(|| self.inner.call(request));
-                EndOfBodyFuture::running(inner, admission, judge, wants_body, mode, self.limit)
+                EndOfBodyFuture::running(inner, admission, judge, asked, mode, self.limit)
             }
             Err(refused) => EndOfBodyFuture::refused(refused, mode, self.limit),
         }

@@ -8,6 +8,7 @@ use crate::{
 };
 
 /// How long the service behind asks to be left alone, if the circuit wants to know.
+#[inline]
 pub(super) fn hint(
     admission: &Admission,
     ask: impl FnOnce() -> Option<Duration>,
@@ -19,6 +20,7 @@ pub(super) fn hint(
     }
 }
 
+#[inline]
 pub(super) fn settle(admission: &mut Admission, verdict: Verdict, hint: Option<Duration>) {
     admission.settle_hinted(Outcome::from(verdict), hint);
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::breaker::{
-    machine::Manual,
+    machine::{Manual, Standing},
     transition::{Cause, State},
 };
 
@@ -111,5 +111,35 @@ fn loom_every_trial_finds_a_cell_while_others_leave_theirs() {
         );
         let second = second.expect("there was room for two");
         assert!(matches!(second.standing(), Standing::Trial(Some(_))));
+    });
+}
+
+#[test]
+fn loom_a_lease_that_was_aside_is_taken_up_or_taken_away() {
+    loom::model(|| {
+        let machine = leased(LeaseExpired::Failure);
+        let trial = half_open(&machine);
+        let Standing::Trial(Some(lease)) = trial.standing() else {
+            panic!("it has a lease");
+        };
+        machine.set_lease_aside(lease);
+        let (result, expired) = race(
+            on(&machine, move |machine| {
+                let lease = machine.take_lease_up(lease, LEASE);
+                let trial = Ticket::trial(trial.generation(), Some(lease));
+                settle(machine, trial, Effect::Success, END)
+            }),
+            on(&machine, |machine| machine.expire_lease(|| END)),
+        );
+        match expired {
+            // Nobody's failure, and the slot is free.
+            Some(expired) => {
+                assert!(!expired.stale && !expired.failed_trial && expired.change.is_none());
+                assert!(result.stale && result.change.is_none());
+                assert_eq!(machine.state(), State::HalfOpen);
+                assert!(machine.admit(true, || END).is_ok());
+            }
+            None => assert_eq!(result.change.unwrap().to, State::Closed),
+        }
     });
 }

@@ -4,7 +4,7 @@ use super::{Denied, Effect, Machine, Report, Settled};
 use crate::{
     Reason,
     breaker::{
-        leases::Lease,
+        leases::{Lease, Revoked},
         policy::{LeaseExpired, TrialRule},
         ramp::Share,
         transition::Cause,
@@ -61,14 +61,34 @@ impl Machine {
             return None;
         };
         let at = now();
-        if !leases.revoke_one(word.generation(), at) {
-            return None;
-        }
-        let effect = match lease.expired {
-            LeaseExpired::Failure => Effect::Failure,
-            LeaseExpired::Ignore => Effect::Nothing,
+        let revoked = leases.revoke_one(word.generation(), at)?;
+        let effect = match (lease.expired, revoked) {
+            (LeaseExpired::Failure, Revoked::Running) => Effect::Failure,
+            // Of a lease that is aside it is the reader who takes so long.
+            (LeaseExpired::Ignore, _) | (_, Revoked::Aside) => Effect::Nothing,
         };
-        Some(self.decide(word.generation(), effect, None, Cause::LeaseExpired, at))
+        let settled = self.decide(word.generation(), effect, None, Cause::LeaseExpired, at);
+        Some(Settled {
+            failed_trial: effect == Effect::Failure,
+            ..settled
+        })
+    }
+
+    /// The time of the trial that holds this is its reader's own for now.
+    #[cfg(any(feature = "http", test))]
+    pub(in crate::breaker) fn set_lease_aside(&self, lease: Lease) {
+        if let Some(leases) = &self.leases {
+            leases.set_aside(lease);
+        }
+    }
+
+    /// The trial's time goes on. `own` is how much of it was its reader's. Gives what it holds from now on.
+    #[cfg(any(feature = "http", test))]
+    pub(in crate::breaker) fn take_lease_up(&self, lease: Lease, own: u64) -> Lease {
+        match &self.leases {
+            Some(leases) => leases.take_up(lease, own),
+            None => lease,
+        }
     }
 
     /// When the first lease of the running trials is over.

@@ -35,7 +35,7 @@ impl fmt::Display for Stalled {
 
 impl StdError for Stalled {}
 
-/// The error of a [`JudgedBody`](super::JudgedBody) with a stall limit.
+/// The error of a guarded body with a stall limit.
 #[derive(Debug, Clone)]
 pub enum BodyError<E> {
     /// The body stalled. It gives nothing more.

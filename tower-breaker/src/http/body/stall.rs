@@ -22,15 +22,18 @@ pub trait StallLimit: Copy + sealed::Limit {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoStallLimit;
 
-/// A limit, set by [`stall_after`](super::EndOfBodyLayer::stall_after). Errors are a [`BodyError`].
+/// A limit, set by the `stall_after` of a layer whose guard lasts to the end of the body. Errors are a [`BodyError`].
 #[derive(Debug, Clone, Copy)]
 pub struct StallAfter {
     limit: Duration,
 }
 
 impl StallAfter {
-    pub(super) fn new(limit: Duration) -> Self {
-        Self { limit }
+    /// More than 30 days are taken as that.
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self {
+            limit: limit.min(LONGEST),
+        }
     }
 }
 
@@ -42,19 +45,24 @@ impl StallLimit for StallAfter {
     type Error<E> = BodyError<E>;
 }
 
-pub(super) mod sealed {
+pub(crate) mod sealed {
     use super::*;
 
     pub trait Limit {
         type Timer: Default + fmt::Debug;
 
         fn timer(self) -> Self::Timer;
-        fn inner_error<E>(err: E) -> <Self as StallLimit>::Error<E>
+        /// What the inner body gave, with this limit's error.
+        fn inner_polled<T, E>(
+            polled: Poll<Option<Result<T, E>>>,
+        ) -> Poll<Option<Result<T, <Self as StallLimit>::Error<E>>>>
         where
             Self: StallLimit;
+        /// Whether the body was given up.
+        fn is_stalled(timer: &Self::Timer) -> bool;
         /// The body gave something.
         fn heard(timer: Pin<&mut Self::Timer>);
-        /// The body has nothing now. Ready if that has been so for too long.
+        /// The body has nothing now. Ready if that has been so for too long: it is given up.
         fn poll_stalled<E>(
             timer: Pin<&mut Self::Timer>,
             cx: &mut Context<'_>,
@@ -69,16 +77,27 @@ impl sealed::Limit for NoStallLimit {
 
     fn timer(self) {}
 
-    fn inner_error<E>(err: E) -> E {
-        err
+    #[inline]
+    fn inner_polled<T, E>(polled: Poll<Option<Result<T, E>>>) -> Poll<Option<Result<T, E>>> {
+        polled
     }
 
+    #[inline]
+    fn is_stalled((): &()) -> bool {
+        false
+    }
+
+    #[inline]
     fn heard(_: Pin<&mut ()>) {}
 
+    #[inline]
     fn poll_stalled<E>(_: Pin<&mut ()>, _: &mut Context<'_>) -> Poll<E> {
         Poll::Pending
     }
 }
+
+// Longer than anybody waits, and short enough to be added to any point in time.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 
 // Woken in time, a reader may still come this late, on a machine that is busy.
 const GRACE: Duration = Duration::from_millis(20);
@@ -89,6 +108,8 @@ pin_project! {
         limit: Duration,
         // Whether the reader waits, and has since the body last gave something.
         waiting: bool,
+        // The limit was reached.
+        stalled: bool,
         // Made when the reader first waits.
         #[pin]
         sleep: Option<Sleep>,
@@ -101,6 +122,7 @@ impl Default for Timer {
         Self {
             limit: Duration::MAX,
             waiting: false,
+            stalled: false,
             sleep: None,
         }
     }
@@ -128,8 +150,14 @@ impl sealed::Limit for StallAfter {
         }
     }
 
-    fn inner_error<E>(err: E) -> BodyError<E> {
-        BodyError::Inner(err)
+    fn inner_polled<T, E>(
+        polled: Poll<Option<Result<T, E>>>,
+    ) -> Poll<Option<Result<T, BodyError<E>>>> {
+        polled.map_err(BodyError::Inner)
+    }
+
+    fn is_stalled(timer: &Timer) -> bool {
+        timer.stalled
     }
 
     fn heard(timer: Pin<&mut Timer>) {
@@ -153,6 +181,7 @@ impl sealed::Limit for StallAfter {
             // The timer woke the reader. If he did not come then, he was busy elsewhere, and what the body did meanwhile may have been
             // waiting for him (a decompressor has to be polled to go on).
             if Instant::now().saturating_duration_since(deadline) <= (limit / 4).max(GRACE) {
+                *timer.project().stalled = true;
                 return Poll::Ready(BodyError::Stalled(Stalled::new(limit)));
             }
             timer.as_mut().restart();
