@@ -62,9 +62,9 @@ mod acquire;
 mod back_pressure;
 mod builder;
 mod compartment;
-mod events;
 #[cfg(feature = "http")]
 pub mod end_of_body;
+mod events;
 mod future;
 mod gate;
 mod guarded;

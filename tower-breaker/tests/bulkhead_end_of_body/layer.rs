@@ -6,7 +6,10 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::{Layer, Service, ServiceExt};
-use tower_breaker::{BoxError, Bulkhead, BulkheadLayer, Reason, Refused};
+use tower_breaker::{
+    BoxError, Bulkhead, BulkheadLayer, Reason, Refused,
+    bulkhead::{Partition, Place},
+};
 
 use crate::{
     bulkhead, call, in_flight,
@@ -206,4 +209,50 @@ async fn parts_are_reached_and_shown() {
     let call = service.clone().oneshot(Request::new(()));
     assert!(call.await.is_ok());
     assert_eq!(service.into_inner().0, "other");
+}
+
+#[tokio::test]
+async fn each_call_has_its_place_to_the_end_of_its_body() {
+    let bulkhead = Bulkhead::builder("files")
+        .max_concurrent(2)
+        .partition(Partition::new("batch").at_most(0.5))
+        .build()
+        .unwrap();
+    let batch = bulkhead.partition("batch").unwrap().place();
+    let files = BulkheadLayer::new(bulkhead.clone())
+        .until_end_of_body()
+        .place_by(move |request: &Request<()>| match request.uri().path() {
+            "/batch" => batch,
+            _ => Place::default(),
+        })
+        .layer(answer(200, script(&[Data("long")])));
+    let get = |path| files.clone().oneshot(Request::get(path).body(()).unwrap());
+    let in_batch = || bulkhead.snapshot().partitions[0].in_flight;
+
+    let reading = get("/batch").await.unwrap().into_body();
+    assert_eq!((in_batch(), in_flight(&bulkhead)), (1, 1));
+    assert!(get("/batch").await.is_err(), "its half is taken");
+    let other = get("/").await.unwrap().into_body();
+    assert_eq!((in_batch(), in_flight(&bulkhead)), (1, 2));
+    reading.collect().await.unwrap();
+    assert_eq!((in_batch(), in_flight(&bulkhead)), (0, 1));
+    drop(other);
+    assert_eq!(in_flight(&bulkhead), 0);
+}
+
+#[tokio::test]
+async fn with_back_pressure_it_is_ready_again_when_a_body_has_ended() {
+    let bulkhead = bulkhead(1);
+    let layer = BulkheadLayer::new(bulkhead.clone())
+        .until_end_of_body()
+        .back_pressure();
+    let (mut service, mut handle) =
+        tower_test::mock::spawn_with(move |inner: Mock| layer.layer(inner));
+    handle.allow(2);
+    let body = call(&bulkhead, answer(200, script(&[Data("long")]))).await;
+    assert_pending!(service.poll_ready());
+    body.collect().await.unwrap();
+    assert!(service.is_woken());
+    assert!(assert_ready!(service.poll_ready()).is_ok());
+    assert_eq!(in_flight(&bulkhead), 0, "to be ready takes no permit");
 }

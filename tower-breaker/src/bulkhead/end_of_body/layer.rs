@@ -6,7 +6,7 @@ use tower_layer::Layer;
 
 use super::{EndOfBodyService, NoStallLimit, StallAfter};
 use crate::{
-    bulkhead::{BulkheadLayer, BulkheadService, Refuse},
+    bulkhead::{BackPressureLayer, BulkheadLayer, BulkheadService, Place, PlacingLayer, Refuse},
     mode::{Boxed, Typed},
 };
 
@@ -48,7 +48,8 @@ impl<M, W> BulkheadLayer<M, W> {
     /// Keeps a call's permit until the body of its response has ended, not only until its head is there. The service's
     /// responses carry a [`PermitBody`](super::PermitBody). When exactly the permit is given back is said [there](super).
     ///
-    /// Set the mode and [`waiting`](Self::waiting) before this.
+    /// Set the mode and [`waiting`](Self::waiting) before this, [`place_by`](EndOfBodyLayer::place_by) and
+    /// [`back_pressure`](EndOfBodyLayer::back_pressure) after it.
     pub fn until_end_of_body(self) -> EndOfBodyLayer<M, W>
     where
         M: Clone,
@@ -80,6 +81,20 @@ impl<M, W, L> EndOfBodyLayer<M, W, L> {
             mode: self.mode,
             limit: StallAfter::new(limit),
         }
+    }
+
+    /// Puts each call where it belongs, as [`BulkheadLayer::place_by`] does. Set everything else first, but back-pressure.
+    pub fn place_by<Req, F>(self, place_by: F) -> PlacingLayer<Self, F>
+    where
+        F: Fn(&Req) -> Place + Clone,
+    {
+        PlacingLayer::new(self, place_by)
+    }
+
+    /// Makes services that are not ready while the bulkhead is full, as [`BulkheadLayer::back_pressure`] does. Set everything else
+    /// first.
+    pub fn back_pressure(self) -> BackPressureLayer<Self> {
+        BackPressureLayer::new(self)
     }
 }
 

@@ -12,7 +12,7 @@ use tower_service::Service;
 use super::{EndOfBodyFuture, NoStallLimit, PermitBody, StallLimit};
 use crate::{
     Error,
-    bulkhead::{Bulkhead, BulkheadService, Refuse, future::Guarded},
+    bulkhead::{Bulkhead, BulkheadService, Refuse, future, guarded::Guarded},
     http::body::Asked,
     mode::{Boxed, ErrorMode, Typed},
 };
@@ -64,7 +64,7 @@ where
             Request<ReqBody>,
             Response = Response<B>,
             Error = Error<Err>,
-            Future: Guarded<Response = Response<B>, Error = Err>,
+            Future: future::Guarded<Response = Response<B>, Error = Err>,
         >,
     B: Body,
     L: StallLimit,
@@ -91,6 +91,16 @@ where
         let asked = Asked::by(request.method());
         let call = self.guarded.call(request);
         EndOfBodyFuture::new(call, asked, self.mode.clone(), self.limit)
+    }
+}
+
+impl<S, M, W, L> Guarded for EndOfBodyService<S, M, W, L> {
+    fn handle(&mut self) -> &mut Bulkhead {
+        self.guarded.handle()
+    }
+
+    fn is_ready_to_refuse(&self) -> bool {
+        self.guarded.is_ready_to_refuse()
     }
 }
 
