@@ -31,6 +31,7 @@
 //! * [`bulkhead`]: bounds how many calls run at once, so that one slow dependency does not tie up everything.
 //! * [`classify`]: what counts as a failure.
 //! * [`mode`]: whether a refusal is an error in a box, a typed error, or a response.
+//! * `observe` (features `metrics` and `tracing`): guards as metrics and as log events.
 //! * `http` (feature, on by default): refusals and errors as `503`, `504` and `502` responses.
 //!
 //! # What holds everywhere
@@ -49,7 +50,10 @@ pub mod classify;
 mod error;
 #[cfg(feature = "http")]
 pub mod http;
+mod id;
 pub mod mode;
+#[cfg(any(feature = "metrics", feature = "tracing"))]
+pub mod observe;
 // A call holds on to its guard by the guard's own count of calls: see there for why, and why that is sound.
 #[allow(unsafe_code)]
 mod ownership;

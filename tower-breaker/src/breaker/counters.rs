@@ -1,8 +1,9 @@
 //! Exact totals.
 
-use crate::striped::Striped;
+use super::snapshot::Refusals;
+use crate::{Reason, striped::Striped};
 
-/// What is counted.
+/// What is counted. As many as a stripe has room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Count {
     Admitted,
@@ -10,7 +11,11 @@ pub(super) enum Count {
     Failed,
     Ignored,
     Abandoned,
-    Refused,
+    Panicked,
+    RefusedOpen,
+    RefusedHalfOpen,
+    RefusedForced,
+    RefusedRamping,
     WouldRefuse,
     Slow,
     Stale,
@@ -19,7 +24,30 @@ pub(super) enum Count {
     LeaseExpired,
 }
 
+impl Count {
+    /// A refusal for this reason.
+    #[inline]
+    pub(super) const fn refused(reason: Reason) -> Self {
+        match reason {
+            Reason::HalfOpenFull => Self::RefusedHalfOpen,
+            Reason::ForcedOpen => Self::RefusedForced,
+            Reason::Ramping => Self::RefusedRamping,
+            _ => Self::RefusedOpen,
+        }
+    }
+}
+
 const COUNTS: usize = Count::LeaseExpired as usize + 1;
+
+/// The totals that a transition tells of.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Totals {
+    pub(super) admitted: u64,
+    pub(super) failed: u64,
+    pub(super) slow: u64,
+    pub(super) refused: u64,
+    pub(super) would_refuse: u64,
+}
 
 pub(super) struct Counters(Striped<COUNTS>);
 
@@ -35,6 +63,26 @@ impl Counters {
 
     pub(super) fn get(&self, count: Count) -> u64 {
         self.0.sum(count as usize)
+    }
+
+    /// Since the circuit was built. Whoever reads it later, with a lock in between, finds no less.
+    pub(super) fn totals(&self) -> Totals {
+        Totals {
+            admitted: self.get(Count::Admitted),
+            failed: self.get(Count::Failed),
+            slow: self.get(Count::Slow),
+            refused: self.refusals().total(),
+            would_refuse: self.get(Count::WouldRefuse),
+        }
+    }
+
+    pub(super) fn refusals(&self) -> Refusals {
+        Refusals {
+            circuit_open: self.get(Count::RefusedOpen),
+            half_open_full: self.get(Count::RefusedHalfOpen),
+            forced_open: self.get(Count::RefusedForced),
+            ramping: self.get(Count::RefusedRamping),
+        }
     }
 
     /// Whether every call that was admitted has ended. If so, this happens after whatever they did.

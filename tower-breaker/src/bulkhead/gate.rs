@@ -54,6 +54,7 @@ impl Settings {
 }
 
 pub(super) struct Gate {
+    id: u64,
     word: AtomicU64,
     settings: Settings,
     refused: Striped<3>,
@@ -84,6 +85,7 @@ impl Gate {
             waiting => waiting + settings.max_concurrent,
         };
         Self {
+            id: crate::id::next(),
             word: AtomicU64::new(0),
             settings,
             refused: Striped::new(),
@@ -283,6 +285,7 @@ impl Gate {
         let word = self.load();
         line.carry(word);
         Snapshot {
+            id: self.id,
             name: Arc::clone(&self.settings.name),
             max_concurrent: self.settings.max_concurrent,
             max_queue: self.settings.max_queue,
