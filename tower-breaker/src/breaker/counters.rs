@@ -1,6 +1,6 @@
 //! Exact totals.
 
-use super::snapshot::Refusals;
+use super::{machine::Denied, snapshot::Refusals};
 use crate::{Reason, striped::Striped};
 
 /// What is counted. As many as a stripe has room for.
@@ -24,18 +24,14 @@ pub(super) enum Count {
     LeaseExpired,
 }
 
-impl Count {
-    /// A refusal for this reason.
-    #[inline]
-    pub(super) const fn refused(reason: Reason) -> Self {
-        match reason {
-            Reason::HalfOpenFull => Self::RefusedHalfOpen,
-            Reason::ForcedOpen => Self::RefusedForced,
-            Reason::Ramping => Self::RefusedRamping,
-            _ => Self::RefusedOpen,
-        }
-    }
-}
+// A refusal finds its counter by adding, so the two have one order.
+const _: () = {
+    let first = Count::RefusedOpen as usize;
+    assert!(Reason::CircuitOpen as usize == 0);
+    assert!(Reason::HalfOpenFull as usize == Count::RefusedHalfOpen as usize - first);
+    assert!(Reason::ForcedOpen as usize == Count::RefusedForced as usize - first);
+    assert!(Reason::Ramping as usize == Count::RefusedRamping as usize - first);
+};
 
 const COUNTS: usize = Count::LeaseExpired as usize + 1;
 
@@ -59,6 +55,13 @@ impl Counters {
     #[inline]
     pub(super) fn add(&self, count: Count) {
         self.0.add(count as usize);
+    }
+
+    #[inline]
+    pub(super) fn add_refusal(&self, denied: Denied) {
+        // A circuit refuses for the first four reasons only.
+        let which = denied.reason_as_number().min(3);
+        self.0.add(Count::RefusedOpen as usize + which);
     }
 
     pub(super) fn get(&self, count: Count) -> u64 {

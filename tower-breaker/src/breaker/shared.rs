@@ -270,7 +270,7 @@ impl Shared {
 
     #[inline]
     pub(super) fn refuse(&self, denied: Denied) -> Refused {
-        self.counters.add(Count::refused(denied.reason()));
+        self.counters.add_refusal(denied);
         Refused::new(&self.label, denied)
     }
 
