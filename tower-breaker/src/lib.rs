@@ -80,4 +80,7 @@ mod book {
     struct CircuitBreaker;
     #[doc = include_str!("../../docs/guide/migration.md")]
     struct Migration;
+    #[cfg(all(feature = "metrics", feature = "tracing"))]
+    #[doc = include_str!("../../docs/observability.md")]
+    struct Observability;
 }

@@ -1,5 +1,26 @@
-//! Guards as metrics and as log events. Features `metrics` and `tracing`; neither is on by default.
-#![doc = "TODO"]
+//! Guards as metrics (feature `metrics`) and as log events (feature `tracing`). Neither feature is on by default.
+//!
+//! Guards count for themselves, exactly and without a lock, whether anybody looks or not. What is here looks: when metrics are
+//! scraped, or at intervals. So a call costs the same with and without it, and with the features off there is nothing of it at
+//! all. Only what is rare is told at the moment it happens: a transition.
+//!
+//! | what you want | how |
+//! |---|---|
+//! | metrics for Prometheus, StatsD or whatever has a recorder for the `metrics` crate | [`Metrics`] |
+//! | a log event for every transition | [`log_transition`] |
+//! | a log event about refusals, at most one per guard and interval | [`RefusalLog`] |
+//! | something of your own | [`CircuitBreaker::snapshot`](crate::CircuitBreaker::snapshot), [`listener`](crate::breaker::CircuitBreakerBuilder::listener), [`CircuitBreaker::events`](crate::CircuitBreaker::events) |
+//!
+//! `examples/observe.rs` is a server with all of it. Alerts and dashboard queries are in `docs/observability.md` in the
+//! repository and, as rules for Prometheus, in `prometheus/` in this package.
+//!
+//! # Metrics
+//!
+//! Every series of a guard is there from the first scrape, at zero, so that its first refusal shows as an increase. Counters never
+//! go backwards while the process lives, whatever becomes of the guards. `name` is the guard's name, or the one that it was
+//! given for this; what several guards share it for is added up (a state is then the number of circuits in it).
+//!
+#![doc = include_str!("metrics.md")]
 
 mod guards;
 #[cfg(feature = "tracing")]

@@ -14,10 +14,10 @@ use crate::scrape::{Exporter, Sample, Scrape};
 const TABLE: &str = include_str!("../../src/observe/metrics.md");
 
 #[derive(Debug, PartialEq, Eq)]
-struct Row {
-    kind: String,
-    labels: BTreeSet<String>,
-    values: BTreeSet<String>,
+pub struct Row {
+    pub kind: String,
+    pub labels: BTreeSet<String>,
+    pub values: BTreeSet<String>,
 }
 
 fn quoted(text: &str) -> BTreeSet<String> {
@@ -25,7 +25,7 @@ fn quoted(text: &str) -> BTreeSet<String> {
     parts.map(str::to_owned).collect()
 }
 
-fn documented() -> BTreeMap<String, Row> {
+pub fn documented() -> BTreeMap<String, Row> {
     let rows = TABLE.lines().skip(2).map(|line| {
         let cells: Vec<_> = line.split('|').map(str::trim).collect();
         let [_, metric, kind, labels, what, _] = cells[..] else {

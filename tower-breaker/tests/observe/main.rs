@@ -6,4 +6,5 @@ mod allocations;
 mod catalog;
 mod logged;
 mod published;
+mod rules;
 mod scrape;
