@@ -59,7 +59,7 @@ fn published(scrape: &Scrape) -> BTreeMap<String, Row> {
     for Sample { metric, labels, .. } in &scrape.samples {
         let row = rows
             .get_mut(metric)
-            .expect("a sample of a metric with a type");
+            .unwrap_or_else(|| panic!("{metric} has no type"));
         for (key, value) in labels {
             if key != "name" {
                 row.labels.insert(key.clone());

@@ -272,9 +272,11 @@ fn a_reset_takes_nothing_back() {
     assert_says(&scrape, &breaker.snapshot());
 }
 
+type Named = Vec<(&'static str, CircuitBreaker)>;
+
 /// A source whose circuits come and go.
-fn changing() -> (Arc<Mutex<Vec<(&'static str, CircuitBreaker)>>>, Guards) {
-    let there: Arc<Mutex<Vec<(&'static str, CircuitBreaker)>>> = Arc::default();
+fn changing() -> (Arc<Mutex<Named>>, Guards) {
+    let there: Arc<Mutex<Named>> = Arc::default();
     let guards = Guards::new();
     let found = there.clone();
     guards.source(move |look: &mut Found| {
