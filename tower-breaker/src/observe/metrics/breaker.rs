@@ -129,6 +129,8 @@ macro_rules! is_under {
 
 pub(super) static BREAKER: Kind<Snapshot> = Kind {
     id: |snapshot| snapshot.id,
+    names: &["name"],
+    histogram: None,
     counters: &[
         Series::new(&ADMITTED, &[], |s| s.admitted),
         Series::new(&CALLS, &[("outcome", "success")], |s| s.succeeded),

@@ -14,6 +14,8 @@ static REFUSED: Metric = Metric::count("bulkhead_refused_total", "Calls refused,
 
 pub(super) static BULKHEAD: Kind<Snapshot> = Kind {
     id: |snapshot| snapshot.id,
+    names: &["name"],
+    histogram: None,
     counters: &[
         Series::new(&ADMITTED, &[], |s| s.admitted),
         Series::new(

@@ -2,12 +2,13 @@
 
 mod breaker;
 mod bulkhead;
+mod distribution;
 mod ledger;
 mod series;
 
 use std::{
     fmt,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -98,8 +99,12 @@ impl Metrics {
             breakers,
             bulkheads,
         } = &mut *ledgers;
-        breakers.enter(&found.breakers, self.max_names);
-        bulkheads.enter(&found.bulkheads, self.max_names);
+        let named = found.breakers.iter();
+        let named = named.map(|(name, snapshot)| (vec![Arc::clone(name)], snapshot));
+        breakers.enter(named, self.max_names);
+        let named = found.bulkheads.iter();
+        let named = named.map(|(name, snapshot)| (vec![Arc::clone(name)], snapshot));
+        bulkheads.enter(named, self.max_names);
         breakers.describe(recorder);
         bulkheads.describe(recorder);
         breakers.publish(recorder);

@@ -1,6 +1,10 @@
 //! A metric, and one of its series: labels, and where in a snapshot the value is.
 
+use std::{sync::Arc, time::Duration};
+
 use metrics::{Key, KeyName, Label, Level, Metadata, SharedString, Unit};
+
+use super::distribution::Distribution;
 
 pub(super) static METADATA: Metadata<'static> =
     Metadata::new("tower_breaker", Level::INFO, Some(module_path!()));
@@ -16,6 +20,14 @@ pub(super) struct Series<S: 'static, V> {
     pub(super) metric: &'static Metric,
     pub(super) labels: &'static [(&'static str, &'static str)],
     pub(super) get: fn(&S) -> V,
+}
+
+/// A histogram that the guard keeps itself.
+pub(super) struct Histogram<S: 'static> {
+    pub(super) metric: &'static Metric,
+    /// The upper bounds of its buckets, but for the last.
+    pub(super) bounds: &'static [Duration],
+    pub(super) get: fn(&S) -> Distribution,
 }
 
 impl Metric {
@@ -43,6 +55,18 @@ impl Metric {
         }
     }
 
+    pub(super) fn key<'a>(
+        &self,
+        names: impl Iterator<Item = (&'a &'static str, &'a Arc<str>)>,
+        labels: &'static [(&'static str, &'static str)],
+    ) -> Key {
+        let names = names.map(|(key, value)| Label::new(*key, Arc::clone(value)));
+        let more = labels.iter();
+        let more = more.map(|&(key, value)| Label::from_static_parts(key, value));
+        let labels: Vec<Label> = names.chain(more).collect();
+        Key::from_parts(self.name, labels)
+    }
+
     pub(super) fn description(&self) -> (KeyName, Option<Unit>, SharedString) {
         let name = KeyName::from_const_str(self.name);
         (name, Some(self.unit), SharedString::const_str(self.help))
@@ -60,13 +84,5 @@ impl<S, V> Series<S, V> {
             labels,
             get,
         }
-    }
-
-    pub(super) fn key(&self, name: &str) -> Key {
-        let own = [Label::new("name", name.to_owned())];
-        let more = self.labels.iter();
-        let more = more.map(|&(key, value)| Label::from_static_parts(key, value));
-        let labels: Vec<Label> = own.into_iter().chain(more).collect();
-        Key::from_parts(self.metric.name, labels)
     }
 }
