@@ -9,9 +9,10 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Router, extract::RawQuery, routing::get};
 use http::StatusCode;
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use tower_breaker::{
     BoxError, Bulkhead, BulkheadLayer, CircuitBreaker, CircuitBreakerLayer,
+    bulkhead::Waits,
     classify::HttpStatus,
     observe::{self, Guards, Metrics, RefusalLog},
 };
@@ -29,14 +30,20 @@ fn app() -> Result<Router, BoxError> {
         .open_for(Duration::from_secs(5))
         .listener(observe::log_transition)
         .build()?;
-    let bulkhead = Bulkhead::builder("report").max_concurrent(64).build()?;
+    let bulkhead = Bulkhead::builder("report")
+        .max_concurrent(64)
+        .listener(observe::log_bulkhead_events(Duration::from_secs(10)))
+        .build()?;
 
     let guards = Guards::new();
     guards.breaker(&breaker).bulkhead(&bulkhead);
     tokio::spawn(RefusalLog::new(guards.clone()).run(Duration::from_secs(1)));
 
     // Metrics of the rest of the program go to the same recorder.
-    let prometheus = PrometheusBuilder::new().install_recorder()?;
+    let waits = Matcher::Full("bulkhead_wait_seconds".into());
+    let prometheus = PrometheusBuilder::new()
+        .set_buckets_for_metric(waits, &Waits::BOUNDS.map(|bound| bound.as_secs_f64()))?
+        .install_recorder()?;
     let guard_metrics = Arc::new(Metrics::new(guards));
     let scrape = move || async move {
         guard_metrics.collect();

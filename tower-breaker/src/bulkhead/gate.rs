@@ -1,48 +1,181 @@
 //! Who may pass: the shared state behind every handle, permit and waiter of one bulkhead. Knows no time and no tower.
 //!
+//! The word has the permits that are guaranteed to nobody: all of them, as long as there are no partitions. Each partition has a word
+//! of its own for its calls ([`compartment`](super::compartment)).
+//!
 //! What it relies on; `loom_tests` checks it:
 //!
-//! * the number of waiters in the word changes only under the lock, and equals the length of the line there;
-//! * a newcomer takes a permit only when the word says that nobody waits, and joins the line only when it says that none is
-//!   free or somebody waits, both with a compare-and-swap on the word that says so;
-//! * so a permit that comes free while somebody waits stays free until the line is served, and whoever released it sees in
-//!   the same atomic operation that it has to serve.
+//! * the number of waiters in the word changes only under the lock, and so do the flags of all words;
+//! * a newcomer takes a permit only when the words he takes it from say that nobody waits for one, in the same compare-and-swap;
+//! * who joins the line says so in the words first and then looks again whether there is a permit for somebody in the line;
+//! * who gives a permit back sees in the same atomic operation whether somebody waits, and if so serves the line. So either he
+//!   sees the waiter or the waiter sees the permit.
+
+mod leave;
+mod report;
+mod resize;
+mod take;
+mod wait;
+mod watch;
 
 use std::{
-    sync::{Arc, PoisonError},
-    task::Waker,
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
+pub(super) use self::{
+    leave::Left,
+    wait::{Answer, Entry},
+};
 use super::{
-    queue::{Left, Queue, Seat},
-    snapshot::{Refusals, Snapshot, Waits},
+    compartment::{self, Compartment},
+    journal::{Journal, Listener},
+    partition::{Division, Partition, PriorityShares},
+    place::{Place, Priority},
+    queue::Queue,
+    snapshot::WaitBooks,
+    watchers::Watchers,
     word::Word,
 };
 use crate::{
-    Reason,
+    Reason, Refused,
+    ownership::Lender,
+    refused::{Details, Label},
     striped::Striped,
-    sync::{AtomicU64, Mutex, MutexGuard, Ordering},
+    sync::{AtomicU32, AtomicU64, Mutex, MutexGuard},
 };
 
-/// How often the 32 bits of the word's count are carried into 64: four times before they repeat, so that a carry may be
-/// late by three quarters of the range.
-const CARRY_EVERY: u32 = 1 << 30;
+// What is counted.
+const ADMITTED: usize = 0;
+const FULL: usize = 1;
+const QUEUE_FULL: usize = 2;
+const WAITED: usize = 3;
+const DISPLACED: usize = 4;
+const WOULD_FULL: usize = 5;
+const WOULD_QUEUE_FULL: usize = 6;
+const WOULD_WAIT: usize = 7;
+const LOW_ADMITTED: usize = 8;
+const LOW_REFUSED: usize = 9;
+const HIGH_ADMITTED: usize = 10;
+const HIGH_REFUSED: usize = 11;
+const COUNTS: usize = 12;
 
-// The counts of refusals.
-const FULL: usize = 0;
-const QUEUE_FULL: usize = 1;
-const WAITED: usize = 2;
-
-#[derive(Debug)]
+/// What a bulkhead is built from.
 pub(super) struct Settings {
     pub(super) name: Arc<str>,
+    /// At the start; `total` has what it is now.
     pub(super) max_concurrent: usize,
     pub(super) max_queue: usize,
     pub(super) max_wait: Option<Duration>,
+    pub(super) partitions: Vec<Partition>,
+    pub(super) priority_shares: PriorityShares,
+    pub(super) dry_run: bool,
+    pub(super) listeners: Vec<Listener>,
 }
 
-impl Settings {
+pub(super) struct Gate {
+    word: AtomicU64,
+    compartments: Box<[Compartment]>,
+    shares: PriorityShares,
+    id: u64,
+    name: Arc<str>,
+    label: Label,
+    max_queue: usize,
+    max_wait: Option<Duration>,
+    // Places in the queue that are guaranteed to nobody.
+    common_places: usize,
+    dry_run: AtomicBool,
+    // The limit, of which the words have their parts. Written under the lock.
+    total: AtomicU32,
+    // The lowest priority that anybody waits with, or more than any. Written under the lock; a look without it may be a little late.
+    lowest_waiting: AtomicU32,
+    // Whether the queue has no place for a call without a partition. As above.
+    no_place: AtomicU32,
+    counts: Striped<COUNTS>,
+    journal: Journal,
+    line: Mutex<Line>,
+}
+
+// All that is only touched when somebody waits, or when somebody looks.
+struct Line {
+    queue: Queue,
+    watchers: Watchers,
+    waits: WaitBooks,
+}
+
+// SAFETY: a permit is a loan. It is counted as in flight, in the word or in its partition's, before it has the pointer, until the
+// last thing done with it (`permit`): one in a partition first takes itself off the partition's word and then, if the pool carries
+// it, off the pool's; so the partitions are looked at first. All words are written by read-modify-writes that release, and read here
+// with acquiring loads.
+#[allow(unsafe_code)]
+unsafe impl Lender for Gate {
+    fn has_loans(&self) -> bool {
+        let in_a_partition = |compartment: &Compartment| compartment.load().in_flight() > 0;
+        self.compartments.iter().any(in_a_partition) || self.load().in_flight() > 0
+    }
+}
+
+impl Gate {
+    pub(super) fn new(settings: Settings) -> Self {
+        let permits = Division::of(settings.max_concurrent);
+        let places = Division::of(settings.max_queue);
+        let common = permits.common(settings.partitions.iter());
+        let common_places = places.common(settings.partitions.iter());
+        let compartment = |partition: Partition| {
+            let (permits, places) = (permits.part(&partition), places.part(&partition));
+            Compartment::new(partition, permits, places)
+        };
+        let compartments: Box<[_]> = settings.partitions.into_iter().map(compartment).collect();
+        let gate = Self {
+            word: AtomicU64::new(Word::empty(common).0),
+            label: Label::new(Arc::clone(&settings.name)),
+            journal: Journal::new(Arc::clone(&settings.name), settings.listeners),
+            id: crate::id::next(),
+            name: settings.name,
+            max_queue: settings.max_queue,
+            max_wait: settings.max_wait,
+            common_places,
+            shares: settings.priority_shares,
+            dry_run: AtomicBool::new(settings.dry_run),
+            total: AtomicU32::new(settings.max_concurrent as u32),
+            lowest_waiting: AtomicU32::new(u32::MAX),
+            no_place: AtomicU32::new(0),
+            counts: Striped::new(),
+            line: Mutex::new(Line {
+                queue: Queue::new(compartments.len(), 0),
+                watchers: Watchers::default(),
+                waits: WaitBooks::default(),
+            }),
+            compartments,
+        };
+        let mut line = gate.line();
+        line.queue.prepare(gate.seats_for(settings.max_concurrent));
+        gate.publish(&line);
+        drop(line);
+        gate
+    }
+
+    // For everybody who may wait, and everybody who has been answered and has not picked that up yet. Without a queue nobody waits;
+    // with partitions or shares a newcomer may sit down for as long as it takes to see that nobody has precedence.
+    fn seats_for(&self, max_concurrent: usize) -> usize {
+        match self.max_queue {
+            0 if self.compartments.is_empty() => 0,
+            0 => 16,
+            waiting => waiting + max_concurrent,
+        }
+    }
+
+    pub(super) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub(super) fn max_wait(&self) -> Option<Duration> {
+        self.max_wait
+    }
+
     /// What a call is told that finds neither a permit nor a place in the queue.
     pub(super) fn reason_when_full(&self) -> Reason {
         if self.max_queue == 0 {
@@ -51,66 +184,42 @@ impl Settings {
             Reason::QueueFull
         }
     }
-}
 
-pub(super) struct Gate {
-    id: u64,
-    word: AtomicU64,
-    settings: Settings,
-    refused: Striped<3>,
-    line: Mutex<Line>,
-}
-
-// All that is only touched when somebody waits, or when somebody looks.
-#[derive(Debug)]
-struct Line {
-    queue: Queue,
-    // The word's count of admissions as last carried over, with the high half it lacks.
-    admitted: u64,
-    waits: Waits,
-}
-
-/// What became of a call that is willing to wait.
-pub(super) enum Entry {
-    Admitted,
-    Queued(Seat),
-    Full,
-}
-
-impl Gate {
-    pub(super) fn new(settings: Settings) -> Self {
-        // Without a queue nobody ever takes a seat.
-        let seats = match settings.max_queue {
-            0 => 0,
-            waiting => waiting + settings.max_concurrent,
-        };
-        Self {
-            id: crate::id::next(),
-            word: AtomicU64::new(0),
-            settings,
-            refused: Striped::new(),
-            line: Mutex::new(Line {
-                queue: Queue::with_seats(seats),
-                admitted: 0,
-                waits: Waits::default(),
-            }),
+    /// Where a call belongs of which nothing is known.
+    pub(super) fn plain_place(&self) -> Place {
+        if self.shares.has_share(Priority::Normal) {
+            Place::metered()
+        } else {
+            Place::default()
         }
     }
 
-    pub(super) fn settings(&self) -> &Settings {
-        &self.settings
+    /// The index of the partition of this name.
+    pub(super) fn partition(&self, name: &str) -> Option<usize> {
+        let is_it = |compartment: &Compartment| &*compartment.partition.name == name;
+        self.compartments.iter().position(is_it)
+    }
+
+    fn compartment(&self, place: Place) -> Option<&Compartment> {
+        self.compartments.get(place.partition()?)
     }
 
     fn load(&self) -> Word {
-        Word(self.word.load(Ordering::Acquire))
+        Word::load(&self.word)
     }
 
-    // Tries to replace `from`; gives the word found when another thread was faster.
-    fn swap(&self, from: Word, to: Word) -> Result<(), Word> {
-        self.word
-            .compare_exchange_weak(from.0, to.0, Ordering::AcqRel, Ordering::Acquire)
-            .map(drop)
-            .map_err(Word)
+    fn total(&self) -> usize {
+        self.total.load(Ordering::Acquire) as usize
+    }
+
+    // Every permit that is out. Exact under the lock while nobody gives one back.
+    fn in_flight(&self) -> usize {
+        let guaranteed = |compartment: &Compartment| {
+            let state = compartment.load();
+            state.in_flight() - state.borrowed()
+        };
+        let guaranteed: usize = self.compartments.iter().map(guaranteed).sum();
+        self.load().in_flight() + guaranteed
     }
 
     // No code of the caller runs under the lock, so a poisoned one still guards a consistent line.
@@ -118,279 +227,93 @@ impl Gate {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a newcomer would have to wait or be refused.
     #[inline]
-    pub(super) fn is_full(&self) -> bool {
-        !self.load().has_room(self.settings.max_concurrent)
+    pub(super) fn is_dry_run(&self) -> bool {
+        self.dry_run.load(Ordering::Relaxed)
     }
 
-    /// Takes a permit if one is free. The caller owes one [`release`](Self::release) for every `true`.
-    #[inline]
-    pub(super) fn try_enter(&self) -> bool {
-        let mut word = self.load();
-        while word.has_room(self.settings.max_concurrent) {
-            match self.swap(word, word.enter()) {
-                Ok(()) => {
-                    self.carry_if_due(word.enter());
-                    return true;
-                }
-                Err(found) => word = found,
-            }
-        }
-        false
-    }
-
-    /// Takes a permit, or a seat in the queue. The caller owes one [`release`](Self::release) for `Admitted`, and for
-    /// `Queued` one [`pick_up`](Self::pick_up) that succeeds or one [`give_up`](Self::give_up).
-    pub(super) fn enter_or_queue(&self) -> Entry {
-        if self.try_enter() {
-            return Entry::Admitted;
-        }
-        // So that refusing takes no lock, whether there is no queue or it is full.
-        if self.load().queued() >= self.settings.max_queue {
-            return Entry::Full;
-        }
-
-        let mut line = self.line();
-        let mut word = self.load();
-        loop {
-            let has_room = word.has_room(self.settings.max_concurrent);
-            if !has_room && word.queued() >= self.settings.max_queue {
-                return Entry::Full;
-            }
-            let next = if has_room {
-                word.enter()
-            } else {
-                word.join_queue()
-            };
-            match self.swap(word, next) {
-                Ok(()) if has_room => {
-                    line.carry_if_due(next);
-                    return Entry::Admitted;
-                }
-                Ok(()) => return Entry::Queued(line.queue.push()),
-                Err(found) => word = found,
-            }
-        }
-    }
-
-    /// Gives a permit back, and passes it on if somebody waits.
-    #[inline]
-    pub(super) fn release(&self) {
-        let before = Word::leave(&self.word);
-        if before.queued() > 0 {
+    /// Begins or ends a dry run. When it begins nobody has to wait any more.
+    pub(super) fn set_dry_run(&self, dry_run: bool) {
+        self.dry_run.store(dry_run, Ordering::SeqCst);
+        if dry_run {
             self.serve();
         }
     }
 
-    // Grants a free permit to the first waiter. Finds nothing to do when that waiter has left, or when another permit has
-    // come free at the same time and whoever released it was here first.
-    #[cold]
-    fn serve(&self) {
-        let mut line = self.line();
-        let mut word = self.load();
-        while word.queued() > 0 && word.in_flight() < self.settings.max_concurrent {
-            let next = word.quit_queue().enter();
-            match self.swap(word, next) {
-                Ok(()) => {
-                    line.carry_if_due(next);
-                    let waker = line.queue.grant_first();
-                    drop(line);
-                    if let Some(waker) = waker {
-                        waker.wake();
-                    }
-                    return;
-                }
-                Err(found) => word = found,
-            }
+    pub(super) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    #[inline]
+    fn count_admitted(&self, place: Place) {
+        self.counts.add(ADMITTED);
+        if !place.is_plain() {
+            self.count_placed(place, LOW_ADMITTED, HIGH_ADMITTED, compartment::ADMITTED);
         }
     }
 
-    /// Asks whether the permit waited for has come, and if not, whom to wake when it does. `waited` is for the books.
-    /// Once this has answered yes, the seat is gone and the caller owes one [`release`](Self::release).
-    pub(super) fn pick_up(&self, seat: Seat, waker: &Waker, waited: Duration) -> bool {
-        // Wakers are made and dropped outside the lock: either may run code that comes back here.
-        let waker = waker.clone();
-        let mut line = self.line();
-        if line.queue.is_granted(seat) {
-            line.queue.take(seat);
-            line.waits.record(waited);
-            return true;
+    fn count_placed(&self, place: Place, low: usize, high: usize, in_partition: usize) {
+        match place.priority() {
+            Priority::Low => self.counts.add(low),
+            Priority::High => self.counts.add(high),
+            // The rest.
+            Priority::Normal => {}
         }
-        let spare = line.queue.set_waker(seat, waker);
-        drop(line);
-        drop(spare);
-        false
-    }
-
-    /// Leaves the queue. When the permit has come in the meantime, this answers yes and the caller owes one
-    /// [`release`](Self::release).
-    pub(super) fn give_up(&self, seat: Seat, waited: Duration) -> bool {
-        let mut line = self.line();
-        let left = line.queue.take(seat);
-        if let Left::Granted = left {
-            line.waits.record(waited);
-        }
-        self.leave_line(line, left)
-    }
-
-    /// Leaves the queue for good. A permit that has come in the meantime is passed on.
-    pub(super) fn abandon(&self, seat: Seat) {
-        let mut line = self.line();
-        line.waits.abandoned += 1;
-        let left = line.queue.take(seat);
-        if self.leave_line(line, left) {
-            self.release();
+        if let Some(compartment) = self.compartment(place) {
+            compartment.counts.add(in_partition);
         }
     }
 
-    fn leave_line(&self, line: MutexGuard<'_, Line>, left: Left) -> bool {
-        let Left::Waiting(waker) = left else {
-            return true;
+    /// Counts a refusal and gives it a name.
+    #[inline]
+    pub(super) fn reject(&self, place: Place, reason: Reason) -> Refused {
+        let (count, in_partition) = match reason {
+            Reason::QueueFull => (QUEUE_FULL, compartment::QUEUE_FULL),
+            Reason::WaitedTooLong => (WAITED, compartment::WAITED),
+            Reason::Displaced => (DISPLACED, compartment::DISPLACED),
+            _ => (FULL, compartment::FULL),
         };
-        let mut word = self.load();
-        while let Err(found) = self.swap(word, word.quit_queue()) {
-            word = found;
+        self.counts.add(count);
+        if !place.is_plain() {
+            self.count_placed(place, LOW_REFUSED, HIGH_REFUSED, in_partition);
         }
-        drop(line);
-        drop(waker);
-        false
-    }
-
-    #[inline]
-    pub(super) fn count_refusal(&self, reason: Reason) {
-        self.refused.add(match reason {
-            Reason::QueueFull => QUEUE_FULL,
-            Reason::WaitedTooLong => WAITED,
-            _ => FULL,
-        });
-    }
-
-    #[inline]
-    fn carry_if_due(&self, word: Word) {
-        if word.admitted().is_multiple_of(CARRY_EVERY) {
-            self.carry();
-        }
-    }
-
-    #[cold]
-    fn carry(&self) {
-        let mut line = self.line();
-        line.carry(self.load());
-    }
-
-    pub(super) fn snapshot(&self) -> Snapshot {
-        let mut line = self.line();
-        // Read under the lock, so that no later reader carries over an older count.
-        let word = self.load();
-        line.carry(word);
-        Snapshot {
-            id: self.id,
-            name: Arc::clone(&self.settings.name),
-            max_concurrent: self.settings.max_concurrent,
-            max_queue: self.settings.max_queue,
-            max_wait: self.settings.max_wait,
-            in_flight: word.in_flight(),
-            queued: word.queued(),
-            admitted: line.admitted,
-            refused: Refusals {
-                full: self.refused.sum(FULL),
-                queue_full: self.refused.sum(QUEUE_FULL),
-                waited_too_long: self.refused.sum(WAITED),
-            },
-            waits: line.waits,
-        }
-    }
-}
-
-impl Line {
-    // Serial-number arithmetic: right as long as fewer than 2³² admissions lie between two carries.
-    fn carry(&mut self, word: Word) {
-        self.admitted += u64::from(word.admitted().wrapping_sub(self.admitted as u32));
-    }
-
-    fn carry_if_due(&mut self, word: Word) {
-        if word.admitted().is_multiple_of(CARRY_EVERY) {
-            self.carry(word);
-        }
+        self.notice_saturation();
+        Refused::new(&self.label, Details::new(reason, None))
     }
 }
 
 #[cfg(all(test, not(breaker_loom)))]
 mod tests {
+    use std::task::Waker;
+
     use super::*;
 
-    // As if so many calls had been admitted, and the count carried over then.
-    fn gate_after(admitted: u64) -> Gate {
-        let settings = Settings {
+    #[test]
+    fn a_permit_that_comes_at_the_time_limit_counts_as_a_wait() {
+        let gate = Gate::new(Settings {
             name: "test".into(),
             max_concurrent: 1,
             max_queue: 1,
             max_wait: None,
-        };
-        let gate = Gate::new(settings);
-        gate.word
-            .store(Word::with_admitted(admitted as u32).0, Ordering::Relaxed);
-        gate.line().admitted = admitted;
-        gate
-    }
-
-    fn admit_directly(gate: &Gate) {
-        assert!(gate.try_enter());
-        gate.release();
-    }
-
-    // Admits two: one that finds the permit free, and one that waits for it.
-    fn admit_through_the_queue(gate: &Gate) {
-        assert!(gate.try_enter());
-        let Entry::Queued(seat) = gate.enter_or_queue() else {
+            partitions: Vec::new(),
+            priority_shares: PriorityShares::NONE,
+            dry_run: false,
+            listeners: Vec::new(),
+        });
+        let place = Place::default();
+        assert!(gate.try_enter(place, false));
+        let Entry::Queued(seat) = gate.enter_or_queue(place) else {
             panic!("not queued");
         };
-        gate.release();
-        assert!(gate.pick_up(seat, Waker::noop(), Duration::ZERO));
-        gate.release();
-    }
-
-    #[test]
-    fn admissions_are_counted_beyond_32_bits() {
-        for start in [u64::from(u32::MAX) - 2, (1 << 40) - 3] {
-            let gate = gate_after(start);
-            admit_directly(&gate);
-            admit_through_the_queue(&gate);
-            admit_directly(&gate);
-            admit_through_the_queue(&gate);
-            assert_eq!(gate.snapshot().admitted, start + 6);
-        }
-    }
-
-    #[test]
-    fn the_count_is_carried_over_even_if_nobody_ever_looks() {
-        for quarter in 1..=4 {
-            let boundary = quarter * u64::from(CARRY_EVERY);
-            let gate = gate_after(boundary - 2);
-            admit_directly(&gate);
-            assert_eq!(gate.line().admitted, boundary - 2, "too early");
-            admit_directly(&gate);
-            assert_eq!(gate.line().admitted, boundary);
-
-            let gate = gate_after(boundary - 2);
-            admit_through_the_queue(&gate);
-            assert_eq!(gate.line().admitted, boundary);
-        }
-    }
-
-    #[test]
-    fn a_permit_that_comes_at_the_time_limit_counts_as_a_wait() {
-        let gate = gate_after(0);
-        assert!(gate.try_enter());
-        let Entry::Queued(seat) = gate.enter_or_queue() else {
-            panic!("not queued");
-        };
-        gate.release();
+        assert_eq!(
+            gate.pick_up(seat, Waker::noop(), Duration::ZERO),
+            Answer::NotYet
+        );
+        gate.release(place);
         let waited = Duration::from_millis(7);
-        assert!(gate.give_up(seat, waited));
+        assert_eq!(gate.give_up(seat, waited), Answer::Granted);
         let waits = gate.snapshot().waits;
         assert_eq!((waits.granted, waits.longest), (1, waited));
-        gate.release();
+        gate.release(place);
     }
 }

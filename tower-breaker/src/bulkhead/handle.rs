@@ -1,9 +1,15 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, task::Waker};
 
-use super::{Acquire, BulkheadBuilder, BulkheadPermit, Snapshot, gate::Gate, lane::Lane};
-use crate::{Reason, Refused, striped};
+use super::{
+    Acquire, BulkheadBuilder, BulkheadPermit, Event, Events, Place, Priority, Snapshot,
+    builder::limit_problem, gate::Gate, watchers::Post,
+};
+use crate::{BuildError, Reason, Refused, ownership::Owner};
 
 /// A named limit on how many calls run at once. A handle: cheap to clone, and every clone shares the same permits.
+///
+/// A handle asks for permits for one place in the bulkhead: a partition or none, and a priority. That of the builder is for calls
+/// of no partition and of normal priority; [`partition`](Self::partition) and [`with_priority`](Self::with_priority) make others.
 ///
 /// It works without tower too: hold a permit for as long as the guarded work lasts.
 ///
@@ -23,8 +29,8 @@ use crate::{Reason, Refused, striped};
 /// ```
 #[derive(Clone)]
 pub struct Bulkhead {
-    gate: Arc<Gate>,
-    lanes: Arc<[Arc<Lane>]>,
+    gate: Owner<Gate>,
+    place: Place,
 }
 
 impl Bulkhead {
@@ -34,24 +40,100 @@ impl Bulkhead {
     }
 
     pub(super) fn from_gate(gate: Gate) -> Self {
-        let gate = Arc::new(gate);
-        let lanes = Lane::lay_out(&gate);
-        Self { gate, lanes }
-    }
-
-    #[inline]
-    fn lane(&self) -> &Arc<Lane> {
-        striped::copy_for_this_thread(&self.lanes)
+        Self {
+            place: gate.plain_place(),
+            gate: Owner::new(gate),
+        }
     }
 
     /// The name it was built with.
     pub fn name(&self) -> &str {
-        &self.gate.settings().name
+        self.gate.name()
+    }
+
+    /// A handle that asks for permits of this partition; `None` if there is none of this name.
+    pub fn partition(&self, name: &str) -> Option<Self> {
+        let index = self.gate.partition(name)?;
+        Some(Self {
+            gate: self.gate.clone(),
+            place: self.place.with_partition(index),
+        })
+    }
+
+    /// A handle that asks for permits with this priority.
+    #[must_use]
+    pub fn with_priority(&self, priority: Priority) -> Self {
+        Self {
+            gate: self.gate.clone(),
+            place: self.place.with_priority(priority),
+        }
+    }
+
+    /// The place that this handle asks for permits for. For [`BulkheadLayer::place_by`](super::BulkheadLayer::place_by).
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    pub(super) fn set_place(&mut self, place: Place) {
+        self.place = place;
+    }
+
+    /// The last events, oldest first. The last 64 are remembered. That the bulkhead was full is noticed only while there is a listener,
+    /// or once [`events`](Self::events) has been called; changes of the limit always.
+    pub fn recent_events(&self) -> Vec<Event> {
+        self.gate.journal().recent()
+    }
+
+    /// Every event from now on, as a stream.
+    pub fn events(&self) -> Events {
+        Events::new(self.gate.journal().subscribe())
+    }
+
+    /// Begins or ends a dry run, in which the bulkhead refuses nothing and lets nobody wait, and only counts what it would have done
+    /// ([`Snapshot::would_refuse`](super::Snapshot::would_refuse)). What runs is counted as ever, so that when the dry run ends, the
+    /// limit holds for the calls that began in it too. Whoever waits when it begins is admitted.
+    pub fn set_dry_run(&self, dry_run: bool) {
+        self.gate.set_dry_run(dry_run);
+    }
+
+    /// Whether it is a dry run.
+    pub fn is_dry_run(&self) -> bool {
+        self.gate.is_dry_run()
     }
 
     /// How it is set, and how it stands.
     pub fn snapshot(&self) -> Snapshot {
         self.gate.snapshot()
+    }
+
+    /// Changes how many calls may run at once, for all handles: 1 to 250,000. Never blocks.
+    ///
+    /// With a higher limit those who wait are served at once, in their order. With a lower one nobody who runs is disturbed: as
+    /// calls end, no others are admitted until fewer run than may.
+    ///
+    /// ```
+    /// use tower_breaker::Bulkhead;
+    ///
+    /// let bulkhead = Bulkhead::builder("reports").max_concurrent(2).build()?;
+    /// let (first, second) = (bulkhead.try_acquire()?, bulkhead.try_acquire()?);
+    /// bulkhead.resize(1)?;
+    /// assert_eq!(bulkhead.snapshot().in_flight, 2);
+    ///
+    /// drop(first);
+    /// assert!(bulkhead.try_acquire().is_err());
+    /// drop(second);
+    /// assert!(bulkhead.try_acquire().is_ok());
+    /// # Ok::<(), tower_breaker::BoxError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the number is out of range. Nothing has changed then.
+    pub fn resize(&self, max_concurrent: usize) -> Result<(), BuildError> {
+        let problems = limit_problem(max_concurrent).into_iter().collect();
+        BuildError::check("bulkhead", self.name(), problems)?;
+        self.gate.set_limit(max_concurrent);
+        Ok(())
     }
 
     /// Takes a permit if one is free. Never waits, and never overtakes a call that does.
@@ -60,7 +142,7 @@ impl Bulkhead {
     ///
     /// [`Reason::BulkheadFull`] when as many calls run as may.
     pub fn try_acquire(&self) -> Result<BulkheadPermit, Refused> {
-        self.try_enter()
+        self.try_enter(false)
             .ok_or_else(|| self.reject(Reason::BulkheadFull))
     }
 
@@ -71,32 +153,42 @@ impl Bulkhead {
     /// # Errors
     ///
     /// The future ends with [`Reason::QueueFull`] when as many calls wait as may, with [`Reason::BulkheadFull`] when none
-    /// may wait at all, and with [`Reason::WaitedTooLong`] when the permit did not come within
-    /// [`max_wait`](BulkheadBuilder::max_wait).
+    /// may wait at all, with [`Reason::WaitedTooLong`] when the permit did not come within
+    /// [`max_wait`](BulkheadBuilder::max_wait), and with [`Reason::Displaced`] when the queue was full and a call of a higher
+    /// [`Priority`] came.
     ///
     /// # Panics
     ///
     /// The future panics when it must wait, there is a `max_wait` and no tokio timer is running.
     pub fn acquire(&self) -> Acquire {
-        Acquire::new(self.lane())
+        Acquire::new(&self.gate, self.place)
     }
 
     #[inline]
     pub(super) fn is_full(&self) -> bool {
-        self.gate.is_full()
+        self.gate.is_full(self.place)
     }
 
-    // Like `try_acquire`, for a caller that has another use for a refusal than to count it.
+    // Like `try_acquire`, for a caller that has another use for a refusal than to count it. `waits` says whether he would wait, which
+    // only matters to the books of a dry run.
     #[inline]
-    pub(super) fn try_enter(&self) -> Option<BulkheadPermit> {
+    pub(super) fn try_enter(&self, waits: bool) -> Option<BulkheadPermit> {
         self.gate
-            .try_enter()
-            .then(|| BulkheadPermit::new(Arc::clone(self.lane())))
+            .try_enter(self.place, waits)
+            .then(|| BulkheadPermit::new(&self.gate, self.place))
     }
 
     #[inline]
     pub(super) fn reject(&self, reason: Reason) -> Refused {
-        self.lane().reject(reason)
+        self.gate.reject(self.place, reason)
+    }
+
+    pub(super) fn watch(&self, post: &mut Option<Post>, waker: &Waker) {
+        self.gate.watch(post, waker);
+    }
+
+    pub(super) fn unwatch(&self, post: Post) {
+        self.gate.unwatch(post);
     }
 }
 

@@ -58,27 +58,43 @@
 //!   counter). A timer runs only for calls that wait, and only with [`max_wait`](BulkheadBuilder::max_wait).
 
 mod acquire;
+mod back_pressure;
 mod builder;
+mod compartment;
+mod events;
 mod future;
 mod gate;
+mod guarded;
 mod handle;
-mod lane;
+mod journal;
 mod layer;
 #[cfg(all(test, breaker_loom))]
 mod loom_tests;
+mod partition;
 mod permit;
+mod place;
+mod placed;
 mod queue;
 mod service;
 mod snapshot;
+mod watchers;
 mod word;
 
+#[cfg(feature = "metrics")]
+pub(crate) use self::partition::MAX_PARTITIONS;
 pub use self::{
     acquire::Acquire,
+    back_pressure::{BackPressureLayer, BackPressureService},
     builder::BulkheadBuilder,
+    events::{Event, EventKind, Events},
     future::{ResponseFuture, WaitingFuture},
+    guarded::Guarded,
     handle::Bulkhead,
     layer::{BulkheadLayer, Refuse, Wait},
-    permit::BulkheadPermit,
+    partition::Partition,
+    permit::{BulkheadPermit, Outcome},
+    place::{Place, Priority},
+    placed::{PlacingLayer, PlacingService},
     service::BulkheadService,
-    snapshot::{Refusals, Snapshot, Waits},
+    snapshot::{PartitionSnapshot, PrioritySnapshot, Refusals, Snapshot, Waits, WouldRefuse},
 };

@@ -1,18 +1,48 @@
-use std::{fmt, mem, sync::Arc};
+use std::{fmt, mem};
 
-use super::lane::Lane;
+use super::{
+    gate::{Gate, Left},
+    place::Place,
+};
+use crate::ownership::{Loan, Owner};
+
+/// How a call went, in the eyes of a limit that adapts itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It was answered: how long that took says how loaded the dependency is.
+    Success,
+    /// The dependency is overloaded: it said so, it dropped the call, or the call ran into its time-out.
+    Overload,
+    /// It says nothing about the load: the caller went away, or the call failed for a reason of its own.
+    Ignore,
+}
 
 /// The right to run one call. Dropping it gives it back, to the first waiter if somebody waits.
 #[must_use = "dropping a permit gives it back at once"]
 pub struct BulkheadPermit {
-    lane: Arc<Lane>,
+    // `None` only while it is being given back.
+    loan: Option<Loan<Gate>>,
+    place: Place,
 }
 
 impl BulkheadPermit {
-    // The caller has entered the gate and hands its duty to release over to the permit.
+    // The caller has entered the gate and hands its duty to leave over to the permit.
     #[inline]
-    pub(super) fn new(lane: Arc<Lane>) -> Self {
-        Self { lane }
+    #[allow(unsafe_code)]
+    pub(super) fn new(gate: &Owner<Gate>, place: Place) -> Self {
+        // SAFETY: the call has just been counted in flight, and on nobody else's account. The loan is taken out of the option by
+        // whoever counts that it is no longer, so that happens once.
+        let loan = unsafe { gate.lend() };
+        Self {
+            loan: Some(loan),
+            place,
+        }
+    }
+
+    /// Gives the permit back, and says how the call went. A limit that adapts itself learns from that; for a fixed limit it is the
+    /// same as dropping the permit. A permit that is only dropped counts as [`Outcome::Ignore`].
+    pub fn finish(self, outcome: Outcome) {
+        let _ = outcome;
     }
 }
 
@@ -37,14 +67,31 @@ pub(super) fn release_on_panic<T>(
 impl Drop for BulkheadPermit {
     #[inline]
     fn drop(&mut self) {
-        self.lane.gate().release();
+        let Some(loan) = self.loan.take() else { return };
+        let mut left = Left::NotYet;
+        let ended = loan.end_if(|gate| {
+            left = gate.try_leave(self.place);
+            left == Left::Done
+        });
+        if let Err(loan) = ended {
+            leave_with_care(loan, self.place, left);
+        }
     }
+}
+
+// Somebody waits. Serving them comes after the end of the loan, so it needs a handle of its own.
+#[cold]
+fn leave_with_care(loan: Loan<Gate>, place: Place, left: Left) {
+    let gate = loan.own();
+    loan.end(|gate| gate.leave_anyway(place, left));
+    gate.serve();
 }
 
 impl fmt::Debug for BulkheadPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.loan.as_ref().map(|gate| gate.name());
         f.debug_struct("BulkheadPermit")
-            .field("bulkhead", &self.lane.gate().settings().name)
+            .field("bulkhead", &name)
             .finish()
     }
 }

@@ -5,7 +5,7 @@ use std::{
 
 use tower_service::Service;
 
-use super::{Bulkhead, Refuse, ResponseFuture, Wait, WaitingFuture};
+use super::{Bulkhead, Refuse, ResponseFuture, Wait, WaitingFuture, guarded::Guarded};
 use crate::{
     Reason,
     mode::{Boxed, ErrorMode},
@@ -110,6 +110,16 @@ impl<S, M, W> BulkheadService<S, M, W> {
     }
 }
 
+impl<S, M, W> Guarded for BulkheadService<S, M, W> {
+    fn handle(&mut self) -> &mut Bulkhead {
+        &mut self.bulkhead
+    }
+
+    fn is_ready_to_refuse(&self) -> bool {
+        self.ready_because_full
+    }
+}
+
 impl<S, M, Req> Service<Req> for BulkheadService<S, M, Refuse>
 where
     S: Service<Req>,
@@ -128,7 +138,7 @@ where
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
         if !mem::take(&mut self.ready_because_full)
-            && let Some(permit) = self.bulkhead.try_enter()
+            && let Some(permit) = self.bulkhead.try_enter(false)
         {
             self.asked = Asked::Nothing;
             return ResponseFuture::running(self.inner.call(request), permit, self.mode.clone());
@@ -159,7 +169,7 @@ where
     fn call(&mut self, request: Req) -> Self::Future {
         self.ready_because_full = false;
         if self.asked == Asked::Ready
-            && let Some(permit) = self.bulkhead.try_enter()
+            && let Some(permit) = self.bulkhead.try_enter(true)
         {
             self.asked = Asked::Nothing;
             let call = self.inner.call(request);

@@ -2,12 +2,15 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use super::{Found, Guards, since::Since};
-use crate::{State, Transition};
+use crate::{
+    State, Transition,
+    bulkhead::{self, EventKind},
+};
 
 /// Makes a transition a `tracing` event, at once. For [`listener`](crate::breaker::CircuitBreakerBuilder::listener):
 ///
@@ -53,10 +56,87 @@ pub fn log_transition(transition: &Transition) {
     }
 }
 
+/// Makes what happens to a bulkhead a `tracing` event, at once. For [`listener`](crate::bulkhead::BulkheadBuilder::listener):
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_breaker::{Bulkhead, observe};
+///
+/// let bulkhead = Bulkhead::builder("inventory")
+///     .max_concurrent(64)
+///     .listener(observe::log_bulkhead_events(Duration::from_secs(10)))
+///     .build()?;
+/// # let _ = bulkhead;
+/// # Ok::<(), tower_breaker::BuildError>(())
+/// ```
+///
+/// So the first call that a full bulkhead refuses, or lets wait, is told of at once, and the others are not: see [`RefusalLog`].
+/// A small bulkhead may be full and free again with every call. So that it is full is told at most once in the given time, with how
+/// often it was full `untold` before; that it has room again is told if that it was full was.
+///
+/// The event's target is `tower_breaker`, its fields `name`, `untold`, and the limit `from` and `to` for a changed one. To be full
+/// is a warning, the others are information.
+pub fn log_bulkhead_events(
+    at_most_every: Duration,
+) -> impl Fn(&bulkhead::Event) + Send + Sync + 'static {
+    let told = Mutex::new(Told::default());
+    move |event| {
+        let name = &*event.name;
+        match event.kind {
+            EventKind::Saturated => {
+                let untold = lock(&told).saturated(event.at, at_most_every);
+                if let Some(untold) = untold {
+                    tracing::warn!(target: "tower_breaker", name, untold, "the bulkhead is full");
+                }
+            }
+            EventKind::Relieved => {
+                if lock(&told).relieved() {
+                    tracing::info!(target: "tower_breaker", name, "the bulkhead has room again");
+                }
+            }
+            EventKind::Resized { from, to } => {
+                tracing::info!(target: "tower_breaker", name, from, to, "the bulkhead's limit changed");
+            }
+        }
+    }
+}
+
+/// What has been told of a bulkhead.
+#[derive(Debug, Default)]
+struct Told {
+    last: Option<Instant>,
+    untold: u64,
+    is_full: bool,
+}
+
+impl Told {
+    /// How often it has been untold, if this is to be told.
+    fn saturated(&mut self, at: Instant, at_most_every: Duration) -> Option<u64> {
+        let since = self.last.map(|last| at.saturating_duration_since(last));
+        if since.is_some_and(|since| since < at_most_every) {
+            self.untold += 1;
+            return None;
+        }
+        self.last = Some(at);
+        self.is_full = true;
+        Some(std::mem::take(&mut self.untold))
+    }
+
+    fn relieved(&mut self) -> bool {
+        std::mem::take(&mut self.is_full)
+    }
+}
+
+// No code of the user's runs under these locks.
+fn lock<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
+    it.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Makes refusals `tracing` events: for each guard that has refused since the last look, one event that says how many and why. So
 /// whatever the load, there are no more than one per guard and look, and a refusal itself costs nothing more.
 ///
-/// That a circuit begins to refuse is told at once, by [`log_transition`]; and so is how many it has refused, when it ends.
+/// That a guard begins to refuse is told at once, by [`log_transition`] and [`log_bulkhead_events`]; and so is how many calls an
+/// open circuit has refused, when it is over.
 ///
 /// ```no_run
 /// # use std::time::Duration;
@@ -69,8 +149,8 @@ pub fn log_transition(transition: &Transition) {
 /// ```
 ///
 /// The events are warnings with the target `tower_breaker`. Their fields: `guard` (`circuit_breaker` or `bulkhead`), `name`,
-/// `refused` and how many of them for each [`Reason`](crate::Reason), under the reason's name; `would_refuse` counts the calls that a
-/// guard in a dry run admitted all the same.
+/// `refused` and how many of them for each [`Reason`](crate::Reason), under the reason's name; `would_refuse` and, of
+/// a bulkhead, `would_wait` count the calls that a guard in a dry run admitted all the same.
 pub struct RefusalLog {
     guards: Guards,
     seen: Mutex<Seen>,
@@ -102,7 +182,7 @@ impl RefusalLog {
     pub fn report(&self) {
         let found = self.guards.look();
         let mut news = Vec::new();
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = lock(&self.seen);
         seen.look(found, |refusals| news.push(refusals));
         // The subscriber is the user's.
         drop(seen);
@@ -130,7 +210,7 @@ impl fmt::Debug for RefusalLog {
 /// What a guard has refused since the last look.
 enum News {
     Breaker(Arc<str>, [u64; 5]),
-    Bulkhead(Arc<str>, [u64; 3]),
+    Bulkhead(Arc<str>, [u64; 7]),
 }
 
 impl Seen {
@@ -153,7 +233,16 @@ impl Seen {
         self.bulkheads.begin();
         for (name, snapshot) in found.bulkheads {
             let refused = snapshot.refused;
-            let totals = [refused.full, refused.queue_full, refused.waited_too_long];
+            let would = snapshot.would_refuse;
+            let totals = [
+                refused.full,
+                refused.queue_full,
+                refused.waited_too_long,
+                refused.displaced,
+                would.full,
+                would.queue_full,
+                would.waited,
+            ];
             if let Some(more) = growth(&mut self.bulkheads, snapshot.id, totals) {
                 tell(News::Bulkhead(name, more));
             }
@@ -199,16 +288,30 @@ impl News {
                     "calls refused"
                 )
             }
-            Self::Bulkhead(name, [bulkhead_full, queue_full, waited_too_long]) => tracing::warn!(
-                target: "tower_breaker",
-                guard = "bulkhead",
-                name = &**name,
-                refused = bulkhead_full + queue_full + waited_too_long,
-                bulkhead_full,
-                queue_full,
-                waited_too_long,
-                "calls refused"
-            ),
+            Self::Bulkhead(name, refused) => {
+                let [
+                    bulkhead_full,
+                    queue_full,
+                    waited_too_long,
+                    displaced,
+                    would_be_full,
+                    would_be_queue_full,
+                    would_wait,
+                ] = refused;
+                tracing::warn!(
+                    target: "tower_breaker",
+                    guard = "bulkhead",
+                    name = &**name,
+                    refused = bulkhead_full + queue_full + waited_too_long + displaced,
+                    bulkhead_full,
+                    queue_full,
+                    waited_too_long,
+                    displaced,
+                    would_refuse = would_be_full + would_be_queue_full,
+                    would_wait,
+                    "calls refused"
+                )
+            }
         }
     }
 }

@@ -7,7 +7,8 @@
 //! | what you want | how |
 //! |---|---|
 //! | metrics for Prometheus, StatsD or whatever has a recorder for the `metrics` crate | [`Metrics`] |
-//! | a log event for every transition | [`log_transition`] |
+//! | a log event for every transition of a circuit | [`log_transition`] |
+//! | a log event when a bulkhead becomes full, has room again, or changes its limit | [`log_bulkhead_events`] |
 //! | a log event about refusals, at most one per guard and interval | [`RefusalLog`] |
 //! | something of your own | [`CircuitBreaker::snapshot`](crate::CircuitBreaker::snapshot), [`listener`](crate::breaker::CircuitBreakerBuilder::listener), [`CircuitBreaker::events`](crate::CircuitBreaker::events) |
 //!
@@ -21,6 +22,12 @@
 //! given for this; what several guards share it for is added up (a state is then the number of circuits in it).
 //!
 #![doc = include_str!("metrics.md")]
+//!
+//! The wait histogram is kept by the bulkhead, in the buckets of [`Waits::BOUNDS`](crate::bulkhead::Waits::BOUNDS). The facade takes
+//! single values, so values are made that have the same counts in these buckets, and the same sum; an exporter that is told to
+//! use these bounds shows exactly what the bulkhead counted. Without bounds `metrics-exporter-prometheus` makes a summary of it, whose
+//! quantiles are as good as the buckets are narrow. Only waits since the last look are handed on, so those from before a recorder
+//! was there are missing in this one series.
 
 mod guards;
 #[cfg(feature = "tracing")]
@@ -35,7 +42,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 pub use self::guards::{Found, Guards};
 #[cfg(feature = "tracing")]
-pub use self::log::{RefusalLog, log_transition};
+pub use self::log::{RefusalLog, log_bulkhead_events, log_transition};
 #[cfg(feature = "metrics")]
 pub use self::metrics::Metrics;
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tower_breaker::{
     Bulkhead, CircuitBreaker,
+    bulkhead::Partition,
     observe::{Guards, Metrics},
 };
 
@@ -32,7 +33,7 @@ pub fn documented() -> BTreeMap<String, Row> {
             panic!("not a row: {line}");
         };
         assert!(!what.is_empty(), "{metric} does not say what it is");
-        let (labels, values) = labels.split_once(':').unwrap_or_default();
+        let (labels, values) = labels.split_once(':').unwrap_or((labels, ""));
         let row = Row {
             kind: kind.into(),
             labels: quoted(labels),
@@ -57,12 +58,20 @@ fn published(scrape: &Scrape) -> BTreeMap<String, Row> {
         })
         .collect();
     for Sample { metric, labels, .. } in &scrape.samples {
+        // The parts of a histogram.
+        let mut parts = ["_bucket", "_sum", "_count"].iter();
+        let whole = parts.find_map(|part| metric.strip_suffix(part));
+        let metric = whole
+            .filter(|whole| scrape.types.contains_key(*whole))
+            .unwrap_or(metric);
         let row = rows
             .get_mut(metric)
             .unwrap_or_else(|| panic!("{metric} has no type"));
         for (key, value) in labels {
-            if key != "name" {
+            if key != "name" && key != "le" {
                 row.labels.insert(key.clone());
+            }
+            if !["name", "le", "partition"].contains(&&**key) {
                 row.values.insert(value.clone());
             }
         }
@@ -73,7 +82,9 @@ fn published(scrape: &Scrape) -> BTreeMap<String, Row> {
 /// One guard of each kind.
 fn guards() -> Guards {
     let breaker = CircuitBreaker::builder("one").consecutive_failures(1);
-    let bulkhead = Bulkhead::builder("one").max_concurrent(1);
+    let bulkhead = Bulkhead::builder("one")
+        .max_concurrent(1)
+        .partition(Partition::new("part"));
     let guards = Guards::new();
     guards
         .breaker(&breaker.build().unwrap())
@@ -121,7 +132,7 @@ fn names_and_labels_keep_to_the_rules_of_prometheus() {
     }
     for sample in &scrape.samples {
         for key in sample.labels.keys() {
-            assert!(is_a_name(key) && !["le", "quantile", "job", "instance"].contains(&&**key));
+            assert!(is_a_name(key) && !["quantile", "job", "instance"].contains(&&**key));
         }
     }
 }
@@ -129,7 +140,8 @@ fn names_and_labels_keep_to_the_rules_of_prometheus() {
 #[test]
 fn the_exporters_own_naming_options_change_nothing() {
     let plain = Exporter::new().scrape(&Metrics::new(guards()));
-    let strict = PrometheusBuilder::new().with_recommended_naming(true);
+    let buckets = PrometheusBuilder::new().set_buckets(&[1.0]).unwrap();
+    let strict = buckets.with_recommended_naming(true);
     let strict = Exporter::from(strict).scrape(&Metrics::new(guards()));
     assert_eq!(plain.types, strict.types);
 }

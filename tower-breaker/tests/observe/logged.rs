@@ -179,6 +179,9 @@ fn refusals_are_told_once_per_guard_and_look_with_how_many_and_why() {
         ("bulkhead_full", "1000"),
         ("queue_full", "0"),
         ("waited_too_long", "0"),
+        ("displaced", "0"),
+        ("would_refuse", "0"),
+        ("would_wait", "0"),
     ]);
     let warn = tracing::Level::WARN;
     assert_eq!(
@@ -225,4 +228,47 @@ async fn the_log_looks_at_intervals() {
         assert_eq!(told.len(), 1);
         assert_eq!(told[0].1["refused"], refused);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_bulkhead_is_told_at_once_and_one_that_is_full_again_and_again_is_not() {
+    let (kept, _guard) = Kept::begin();
+    let bulkhead = Bulkhead::builder("reports")
+        .max_concurrent(1)
+        .listener(observe::log_bulkhead_events(Duration::from_secs(10)))
+        .build()
+        .unwrap();
+    let be_full_once = || {
+        let _held = bulkhead.try_acquire().unwrap();
+        for _ in 0..100 {
+            bulkhead.try_acquire().unwrap_err();
+        }
+    };
+    let warn = |untold| {
+        let fields = fields([
+            ("message", "the bulkhead is full"),
+            ("name", "reports"),
+            ("untold", untold),
+        ]);
+        (tracing::Level::WARN, fields)
+    };
+    let relieved = fields([
+        ("message", "the bulkhead has room again"),
+        ("name", "reports"),
+    ]);
+    let relieved = (tracing::Level::INFO, relieved);
+    be_full_once();
+    assert_eq!(kept.take(), [warn("0"), relieved.clone()]);
+    for _ in 0..50 {
+        be_full_once();
+    }
+    assert_eq!(kept.take(), []);
+    advance(Duration::from_secs(10)).await;
+    be_full_once();
+    assert_eq!(kept.take(), [warn("50"), relieved]);
+
+    bulkhead.resize(3).unwrap();
+    let told = kept.take();
+    assert_eq!(told.len(), 1);
+    assert_eq!((&*told[0].1["from"], &*told[0].1["to"]), ("1", "3"));
 }

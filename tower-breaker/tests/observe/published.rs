@@ -10,6 +10,7 @@ use tokio::time::advance;
 use tower_breaker::{
     Bulkhead, CircuitBreaker, Snapshot, State,
     breaker::Cause,
+    bulkhead::{self, Partition, Priority, Waits},
     observe::{Found, Guards, Metrics},
 };
 
@@ -438,24 +439,132 @@ fn a_source_may_use_the_set_and_a_panic_in_it_breaks_nothing() {
     assert_eq!(exporter.scrape(&metrics).value(ADMITTED), 2.0);
 }
 
-#[test]
-fn a_bulkheads_figures_are_those_of_its_snapshot() {
-    let bulkhead = Bulkhead::builder("b").max_concurrent(2).build().unwrap();
-    let guards = Guards::new();
-    guards.bulkhead(&bulkhead);
-    let metrics = Metrics::new(guards);
-    let _held = [bulkhead.try_acquire(), bulkhead.try_acquire()];
-    for _ in 0..3 {
-        bulkhead.try_acquire().unwrap_err();
+/// Every figure of the bulkhead `b`, against its snapshot.
+fn assert_says_of_bulkhead(scrape: &Scrape, snapshot: &bulkhead::Snapshot) {
+    let value = |metric: &str, labels: &str| {
+        let comma = if labels.is_empty() { "" } else { "," };
+        scrape.value(&format!("bulkhead_{metric}{{name=\"b\"{comma}{labels}}}"))
+    };
+    let count = |metric: &str, labels: &str| value(metric, labels) as u64;
+    let reasons = |refused: &bulkhead::Refusals| {
+        [
+            ("bulkhead_full", refused.full),
+            ("queue_full", refused.queue_full),
+            ("waited_too_long", refused.waited_too_long),
+            ("displaced", refused.displaced),
+        ]
+    };
+    assert_eq!(count("calls_in_flight", ""), snapshot.in_flight as u64);
+    assert_eq!(count("calls_queued", ""), snapshot.queued as u64);
+    assert_eq!(count("limit", ""), snapshot.max_concurrent as u64);
+    assert_eq!(count("dry_run", ""), u64::from(snapshot.dry_run));
+    assert_eq!(count("admitted_total", ""), snapshot.admitted);
+    for (reason, calls) in reasons(&snapshot.refused) {
+        let label = format!("reason=\"{reason}\"");
+        assert_eq!(count("refused_total", &label), calls, "{reason}");
     }
-    let scrape = Exporter::new().scrape(&metrics);
-    let value = |series: &str| scrape.value(&format!("bulkhead_{series}"));
-    assert_eq!(value(r#"calls_in_flight{name="b"}"#), 2.0);
-    assert_eq!(value(r#"calls_queued{name="b"}"#), 0.0);
-    assert_eq!(value(r#"limit{name="b"}"#), 2.0);
-    assert_eq!(value(r#"admitted_total{name="b"}"#), 2.0);
-    assert_eq!(
-        value(r#"refused_total{name="b",reason="bulkhead_full"}"#),
-        3.0
-    );
+    let would = &snapshot.would_refuse;
+    for (reason, calls) in [
+        ("bulkhead_full", would.full),
+        ("queue_full", would.queue_full),
+    ] {
+        let label = format!("reason=\"{reason}\"");
+        assert_eq!(count("would_refuse_total", &label), calls, "{reason}");
+    }
+    assert_eq!(count("would_wait_total", ""), would.waited);
+    for of in &snapshot.priorities {
+        let label = format!("priority=\"{}\"", of.priority);
+        assert_eq!(count("priority_admitted_total", &label), of.admitted);
+        assert_eq!(count("priority_refused_total", &label), of.refused);
+    }
+    for part in &snapshot.partitions {
+        let label = format!("partition=\"{}\"", part.name);
+        let of_part = |metric: &str| count(&format!("partition_{metric}"), &label);
+        assert_eq!(of_part("calls_in_flight"), part.in_flight as u64);
+        assert_eq!(of_part("calls_queued"), part.queued as u64);
+        assert_eq!(of_part("guaranteed"), part.guaranteed as u64);
+        assert_eq!(of_part("limit"), part.at_most as u64);
+        assert_eq!(of_part("admitted_total"), part.admitted);
+        for (reason, calls) in reasons(&part.refused) {
+            let label = format!("{label},reason=\"{reason}\"");
+            assert_eq!(count("partition_refused_total", &label), calls, "{reason}");
+        }
+    }
+
+    let waits = &snapshot.waits;
+    assert_eq!(count("abandoned_waits_total", ""), waits.abandoned);
+    for (bound, up_to) in Waits::BOUNDS.iter().zip(waits.histogram) {
+        let label = format!("le=\"{}\"", bound.as_secs_f64());
+        assert_eq!(count("wait_seconds_bucket", &label), up_to, "{bound:?}");
+    }
+    assert_eq!(count("wait_seconds_bucket", "le=\"+Inf\""), waits.granted);
+    assert_eq!(count("wait_seconds_count", ""), waits.granted);
+    let off = value("wait_seconds_sum", "") - waits.total.as_secs_f64();
+    assert!(off.abs() < 1e-4, "{off}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_figure_of_a_bulkhead_is_that_of_its_snapshot_after_every_step() {
+    let mut reached = BTreeSet::new();
+    for seed in 0..10 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let bulkhead = Bulkhead::builder("b")
+            .max_concurrent(3)
+            .max_queue(2)
+            .max_wait(Duration::from_secs(12))
+            .partition(Partition::new("p").guaranteed(0.4))
+            .build()
+            .unwrap();
+        let part = bulkhead.partition("p").unwrap();
+        let handles = [
+            bulkhead.clone(),
+            bulkhead.with_priority(Priority::Low),
+            bulkhead.with_priority(Priority::High),
+            part.clone(),
+        ];
+        let guards = Guards::new();
+        guards.bulkhead(&bulkhead);
+        let metrics = Metrics::new(guards);
+        let exporter = Exporter::new();
+        let (mut permits, mut waiting) = (Vec::new(), Vec::new());
+        let mut before: Option<Scrape> = None;
+        for _ in 0..150 {
+            let handle = &handles[random.usize(0..handles.len())];
+            match random.u8(0..13) {
+                0..=3 => permits.extend(handle.try_acquire().ok()),
+                4..=8 => waiting.push(tokio_test::task::spawn(handle.acquire())),
+                9 => waiting.truncate(1),
+                10 if random.u8(0..4) == 0 => bulkhead.set_dry_run(!bulkhead.is_dry_run()),
+                11 if random.u8(0..4) == 0 => bulkhead.resize(random.usize(1..5)).unwrap(),
+                _ => drop((!permits.is_empty()).then(|| permits.swap_remove(0))),
+            }
+            let longest = [3, 30, 300, 3_000, 15_000][random.usize(0..5)];
+            advance(Duration::from_millis(random.u64(0..longest))).await;
+            waiting.retain_mut(|waiter| match waiter.poll() {
+                std::task::Poll::Ready(ended) => {
+                    permits.extend(ended.ok());
+                    false
+                }
+                std::task::Poll::Pending => true,
+            });
+            let scrape = exporter.scrape(&metrics);
+            assert_says_of_bulkhead(&scrape, &bulkhead.snapshot());
+            if let Some(before) = before {
+                assert_nothing_went_backwards(&before, &scrape);
+            }
+            let moved = scrape.samples.iter().filter(|sample| sample.value > 0.0);
+            reached.extend(moved.map(|sample| sample.metric.clone()));
+            before = Some(scrape);
+        }
+    }
+    for metric in documented().into_keys() {
+        let metric = match &*metric {
+            "bulkhead_wait_seconds" => "bulkhead_wait_seconds_sum",
+            metric => metric,
+        };
+        assert!(
+            !metric.starts_with("bulkhead_") || reached.contains(metric),
+            "the steps prove nothing about {metric}"
+        );
+    }
 }

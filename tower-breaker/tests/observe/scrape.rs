@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
-use tower_breaker::observe::Metrics;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
+use tower_breaker::{bulkhead::Waits, observe::Metrics};
 
 /// One recorder, as a process has.
 pub struct Exporter(PrometheusRecorder);
@@ -25,7 +25,10 @@ pub struct Sample {
 
 impl Exporter {
     pub fn new() -> Self {
-        Self::from(PrometheusBuilder::new())
+        let bounds = Waits::BOUNDS.map(|bound| bound.as_secs_f64());
+        let matcher = Matcher::Full("bulkhead_wait_seconds".into());
+        let builder = PrometheusBuilder::new().set_buckets_for_metric(matcher, &bounds);
+        Self::from(builder.unwrap())
     }
 
     pub fn from(builder: PrometheusBuilder) -> Self {

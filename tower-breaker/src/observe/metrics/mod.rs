@@ -14,7 +14,11 @@ use std::{
 
 use metrics::Recorder;
 
-use self::{breaker::BREAKER, bulkhead::BULKHEAD, ledger::Ledger};
+use self::{
+    breaker::BREAKER,
+    bulkhead::{BULKHEAD, PARTITION, Part},
+    ledger::Ledger,
+};
 use super::Guards;
 use crate::{Snapshot, bulkhead::Snapshot as BulkheadSnapshot};
 
@@ -59,6 +63,7 @@ pub struct Metrics {
 struct Ledgers {
     breakers: Ledger<Snapshot>,
     bulkheads: Ledger<BulkheadSnapshot>,
+    partitions: Ledger<Part>,
 }
 
 impl Metrics {
@@ -70,6 +75,7 @@ impl Metrics {
             ledgers: Mutex::new(Ledgers {
                 breakers: Ledger::new(&BREAKER),
                 bulkheads: Ledger::new(&BULKHEAD),
+                partitions: Ledger::new(&PARTITION),
             }),
         }
     }
@@ -98,6 +104,7 @@ impl Metrics {
         let Ledgers {
             breakers,
             bulkheads,
+            partitions,
         } = &mut *ledgers;
         let named = found.breakers.iter();
         let named = named.map(|(name, snapshot)| (vec![Arc::clone(name)], snapshot));
@@ -105,10 +112,21 @@ impl Metrics {
         let named = found.bulkheads.iter();
         let named = named.map(|(name, snapshot)| (vec![Arc::clone(name)], snapshot));
         bulkheads.enter(named, self.max_names);
+        let of_bulkheads = found.bulkheads.iter();
+        let parts: Vec<_> = of_bulkheads
+            .flat_map(|(name, bulkhead)| {
+                let of_one = Part::all_of(bulkhead);
+                of_one.map(|part| (vec![Arc::clone(name), part.name()], part))
+            })
+            .collect();
+        let named = parts.iter().map(|(names, part)| (names.clone(), part));
+        partitions.enter(named, self.max_names);
         breakers.describe(recorder);
         bulkheads.describe(recorder);
+        partitions.describe(recorder);
         breakers.publish(recorder);
         bulkheads.publish(recorder);
+        partitions.publish(recorder);
     }
 
     /// [Collects](Self::collect) at once and then every so often, for as long as it is polled. Spawn it; dropped, it stops.
