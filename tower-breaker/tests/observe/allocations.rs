@@ -44,7 +44,11 @@ fn no_call_allocates_while_its_guards_are_published_and_logged() {
         .listener(observe::log_transition)
         .build()
         .unwrap();
-    let bulkhead = Bulkhead::builder("a").max_concurrent(1).build().unwrap();
+    let bulkhead = Bulkhead::builder("a")
+        .max_concurrent(1)
+        .listener(observe::log_bulkhead_events(Duration::from_secs(10)))
+        .build()
+        .unwrap();
     let guards = Guards::new();
     guards.breaker(&breaker).bulkhead(&bulkhead);
     let metrics = Metrics::new(guards.clone());
