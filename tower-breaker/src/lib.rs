@@ -34,6 +34,7 @@
 //! * `retry` (feature): a policy for tower's own retries, which never makes a refused call again.
 //! * [`classify`]: what counts as a failure.
 //! * [`mode`]: whether a refusal is an error in a box, a typed error, or a response.
+//! * `observe` (features `metrics` and `tracing`): guards as metrics and as log events.
 //! * `http` (feature, on by default): refusals and errors as `503`, `504` and `502` responses.
 //!
 //! # What holds everywhere
@@ -54,7 +55,10 @@ mod error;
 pub mod fallback;
 #[cfg(feature = "http")]
 pub mod http;
+mod id;
 pub mod mode;
+#[cfg(any(feature = "metrics", feature = "tracing"))]
+pub mod observe;
 // A call holds on to its guard by the guard's own count of calls: see there for why, and why that is sound.
 #[allow(unsafe_code)]
 mod ownership;
@@ -91,4 +95,7 @@ mod book {
     #[cfg(all(feature = "http", feature = "retry"))]
     #[doc = include_str!("../../docs/guide/fallback-retry-throttle.md")]
     struct FallbackRetryThrottle;
+    #[cfg(all(feature = "metrics", feature = "tracing"))]
+    #[doc = include_str!("../../docs/observability.md")]
+    struct Observability;
 }

@@ -143,6 +143,12 @@ impl Details {
         Self((reason as u64) << WAIT_BITS | wait)
     }
 
+    /// The place of the reason among all of them.
+    #[inline]
+    pub(crate) const fn reason_as_number(self) -> usize {
+        (self.0 >> WAIT_BITS) as usize
+    }
+
     pub(crate) fn reason(self) -> Reason {
         match self.0 >> WAIT_BITS {
             1 => Reason::HalfOpenFull,

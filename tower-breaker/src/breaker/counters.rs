@@ -1,8 +1,9 @@
 //! Exact totals.
 
-use crate::striped::Striped;
+use super::{machine::Denied, snapshot::Refusals};
+use crate::{Reason, striped::Striped};
 
-/// What is counted.
+/// What is counted. As many as a stripe has room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Count {
     Admitted,
@@ -10,7 +11,11 @@ pub(super) enum Count {
     Failed,
     Ignored,
     Abandoned,
-    Refused,
+    Panicked,
+    RefusedOpen,
+    RefusedHalfOpen,
+    RefusedForced,
+    RefusedRamping,
     WouldRefuse,
     Slow,
     Stale,
@@ -19,7 +24,26 @@ pub(super) enum Count {
     LeaseExpired,
 }
 
+// A refusal finds its counter by adding, so the two have one order.
+const _: () = {
+    let first = Count::RefusedOpen as usize;
+    assert!(Reason::CircuitOpen as usize == 0);
+    assert!(Reason::HalfOpenFull as usize == Count::RefusedHalfOpen as usize - first);
+    assert!(Reason::ForcedOpen as usize == Count::RefusedForced as usize - first);
+    assert!(Reason::Ramping as usize == Count::RefusedRamping as usize - first);
+};
+
 const COUNTS: usize = Count::LeaseExpired as usize + 1;
+
+/// The totals that a transition tells of.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Totals {
+    pub(super) admitted: u64,
+    pub(super) failed: u64,
+    pub(super) slow: u64,
+    pub(super) refused: u64,
+    pub(super) would_refuse: u64,
+}
 
 pub(super) struct Counters(Striped<COUNTS>);
 
@@ -33,8 +57,35 @@ impl Counters {
         self.0.add(count as usize);
     }
 
+    #[inline]
+    pub(super) fn add_refusal(&self, denied: Denied) {
+        // A circuit refuses for the first four reasons only; said so, the index needs no check.
+        let which = denied.reason_as_number() & 3;
+        self.0.add(Count::RefusedOpen as usize + which);
+    }
+
     pub(super) fn get(&self, count: Count) -> u64 {
         self.0.sum(count as usize)
+    }
+
+    /// Since the circuit was built. Whoever reads it later, with a lock in between, finds no less.
+    pub(super) fn totals(&self) -> Totals {
+        Totals {
+            admitted: self.get(Count::Admitted),
+            failed: self.get(Count::Failed),
+            slow: self.get(Count::Slow),
+            refused: self.refusals().total(),
+            would_refuse: self.get(Count::WouldRefuse),
+        }
+    }
+
+    pub(super) fn refusals(&self) -> Refusals {
+        Refusals {
+            circuit_open: self.get(Count::RefusedOpen),
+            half_open_full: self.get(Count::RefusedHalfOpen),
+            forced_open: self.get(Count::RefusedForced),
+            ramping: self.get(Count::RefusedRamping),
+        }
     }
 
     /// Whether every call that was admitted has ended. If so, this happens after whatever they did.

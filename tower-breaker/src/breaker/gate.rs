@@ -4,6 +4,7 @@ use std::{
     fmt, mem,
     pin::Pin,
     task::{Context, Poll, ready},
+    thread,
 };
 
 use super::{
@@ -42,7 +43,11 @@ impl Drop for Unready<'_> {
     fn drop(&mut self) {
         // If the circuit refuses by now, it needs no telling.
         if let Some(mut admission) = Admission::unasked(&self.0.shared) {
-            admission.settle(Outcome::Failure);
+            if thread::panicking() {
+                admission.panicked();
+            } else {
+                admission.settle(Outcome::Failure);
+            }
         }
     }
 }

@@ -25,7 +25,7 @@ use super::{
     snapshot::Snapshot,
     transition::{State, Transition},
 };
-use crate::{Refused, ownership::Owner, refused::Label};
+use crate::{Refused, id, ownership::Owner, refused::Label};
 
 /// A named circuit breaker. Clones share the one circuit.
 ///
@@ -80,6 +80,7 @@ impl CircuitBreaker {
                 dry_run: AtomicBool::new(parts.dry_run),
                 label: Label::new(parts.name.clone()),
                 name: parts.name,
+                id: id::next(),
                 journal,
                 clock: parts.clock,
                 origin,

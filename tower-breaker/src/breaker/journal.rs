@@ -15,7 +15,12 @@ use std::{
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::{snapshot::TimeInState, transition::Transition, word::GENERATION_MASK};
+use super::{
+    counters::Totals,
+    snapshot::{TimeInState, TransitionCounts},
+    transition::{Episode, Transition},
+    word::GENERATION_MASK,
+};
 use crate::breaker::State;
 
 /// How many transitions are remembered.
@@ -30,6 +35,9 @@ pub(super) struct Journal {
 
 struct Books {
     total: u64,
+    counts: TransitionCounts,
+    // As they were when the episode began.
+    totals: Totals,
     // Arrived before a transition that comes before them.
     early: Vec<Transition>,
     // With those who had subscribed by then.
@@ -50,6 +58,8 @@ impl Journal {
     pub(super) fn new(listeners: Vec<Listener>, start: Instant) -> Self {
         let books = Books {
             total: 0,
+            counts: TransitionCounts::default(),
+            totals: Totals::default(),
             early: Vec::new(),
             undelivered: VecDeque::new(),
             delivering: false,
@@ -67,12 +77,12 @@ impl Journal {
         }
     }
 
-    pub(super) fn enter(&self, transition: Transition) {
+    pub(super) fn enter(&self, transition: Transition, totals: impl Fn() -> Totals) {
         let mut books = self.books();
         books.early.push(transition);
         while let Some(next) = books.take_next() {
             let deliver = !self.listeners.is_empty() || !books.subscribers.is_empty();
-            books.enter(next, deliver);
+            books.enter(next, totals(), deliver);
         }
         if books.delivering {
             return;
@@ -124,6 +134,10 @@ impl Journal {
         self.books().total
     }
 
+    pub(super) fn counts(&self) -> TransitionCounts {
+        self.books().counts
+    }
+
     pub(super) fn recent(&self) -> Vec<Transition> {
         self.books().recent.iter().cloned().collect()
     }
@@ -161,12 +175,15 @@ impl Books {
         Some(self.early.swap_remove(index))
     }
 
-    fn enter(&mut self, mut transition: Transition, deliver: bool) {
+    fn enter(&mut self, mut transition: Transition, totals: Totals, deliver: bool) {
         self.total += 1;
+        self.counts.add(&transition);
         // Each maker read the clock for itself, so two close together may have the wrong order.
         transition.at = transition.at.max(self.since);
         let spent = transition.at.saturating_duration_since(self.since);
         *self.spent.of(self.state) += spent;
+        transition.ended = totals.since(&self.totals, spent);
+        self.totals = totals;
         self.add_healthy(transition.at);
         if transition.to == State::Open {
             // What was found out before it opened says nothing.
@@ -195,6 +212,19 @@ impl Books {
                 now.saturating_duration_since(since.max(self.since))
             }
             _ => Duration::ZERO,
+        }
+    }
+}
+
+impl Totals {
+    fn since(&self, before: &Self, lasted: Duration) -> Episode {
+        Episode {
+            lasted,
+            admitted: self.admitted.saturating_sub(before.admitted),
+            failed: self.failed.saturating_sub(before.failed),
+            slow: self.slow.saturating_sub(before.slow),
+            refused: self.refused.saturating_sub(before.refused),
+            would_refuse: self.would_refuse.saturating_sub(before.would_refuse),
         }
     }
 }
@@ -229,14 +259,16 @@ mod tests {
         };
         let journal = Journal::new(vec![Box::new(listener)], start);
         let enter = |generation, to, at| {
-            journal.enter(Transition {
+            let transition = Transition {
                 name: "test".into(),
                 from: State::Closed,
                 to,
                 generation,
                 at: start + Duration::from_millis(at),
                 cause: Cause::Reset,
-            });
+                ended: Episode::default(),
+            };
+            journal.enter(transition, Totals::default);
         };
         enter(2, State::HalfOpen, 10);
         enter(3, State::Closed, 40);

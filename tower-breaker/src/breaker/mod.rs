@@ -170,6 +170,8 @@ pub use self::{
     permit::Permit,
     policy::{Abandoned, LeaseExpired, Recovery},
     service::CircuitBreakerService,
-    snapshot::{Control, RateKind, Snapshot, TimeInState, WindowSnapshot},
-    transition::{Cause, State, Transition},
+    snapshot::{
+        Control, RateKind, Refusals, Snapshot, TimeInState, TransitionCounts, WindowSnapshot,
+    },
+    transition::{Cause, Episode, State, Transition},
 };

@@ -82,13 +82,22 @@ impl Admission {
             .is_some_and(|loan| loan.machine.policy().retry_after_cap.is_some())
     }
 
+    /// The call failed by a panic.
+    #[cold]
+    pub(super) fn panicked(&mut self) {
+        if let Some(loan) = &self.loan {
+            loan.counters.add(Count::Panicked);
+        }
+        self.settle(Outcome::Failure);
+    }
+
     /// Runs code of the inner service. If it panics, that is a failure of the call, recorded before the panic goes on.
     #[inline]
     pub(crate) fn watch<T>(&mut self, run: impl FnOnce() -> T) -> T {
         struct Panicked<'a>(&'a mut Admission);
         impl Drop for Panicked<'_> {
             fn drop(&mut self) {
-                self.0.settle(Outcome::Failure);
+                self.0.panicked();
             }
         }
         let watch = Panicked(self);
@@ -244,7 +253,7 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         if thread::panicking() && !self.acquired_in_panic {
-            self.admission.settle(Outcome::Failure);
+            self.admission.panicked();
         }
     }
 }

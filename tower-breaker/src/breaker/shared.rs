@@ -17,7 +17,7 @@ use super::{
     journal::{Journal, shielded},
     machine::{Change, Denied, Effect, Machine, Manual, Report, Ticket},
     policy::{Abandoned, Recovery, nanos},
-    transition::{Cause, State, Transition},
+    transition::{Cause, Episode, State, Transition},
 };
 use crate::{Refused, classify::Verdict, ownership::Lender, refused::Label};
 
@@ -33,6 +33,7 @@ pub(super) struct Shared {
     // In nanoseconds; without a rule about slow calls, no call is slow.
     pub(super) slow_call: u64,
     pub(super) dry_run: AtomicBool,
+    pub(super) id: u64,
     pub(super) name: Arc<str>,
     pub(super) label: Label,
     pub(super) journal: Journal,
@@ -267,7 +268,7 @@ impl Shared {
 
     #[inline]
     pub(super) fn refuse(&self, denied: Denied) -> Refused {
-        self.counters.add(Count::Refused);
+        self.counters.add_refusal(denied);
         Refused::new(&self.label, denied)
     }
 
@@ -389,14 +390,16 @@ impl Shared {
 
     #[cold]
     fn write_down(&self, change: Change) {
-        self.journal.enter(Transition {
+        let transition = Transition {
             name: self.name.clone(),
             from: change.from,
             to: change.to,
             generation: u64::from(change.generation),
             at: self.instant(change.at),
             cause: change.cause,
-        });
+            ended: Episode::default(),
+        };
+        self.journal.enter(transition, || self.counters.totals());
         // Last, because it runs wakers, which are the user's.
         self.changed.notify_waiters();
     }

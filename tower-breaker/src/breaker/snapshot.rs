@@ -3,7 +3,7 @@
 use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
 use super::{
-    State,
+    Cause, State, Transition,
     counters::Count,
     policy::Kind,
     shared::Shared,
@@ -17,6 +17,8 @@ use super::{
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Snapshot {
+    /// Tells circuits of this process apart that have the same name, also when one comes after the other.
+    pub id: u64,
     /// The circuit's name.
     pub name: Arc<str>,
     /// The state. An open circuit whose wait is over stays open until a call, a background check, or the timer of
@@ -50,6 +52,8 @@ pub struct Snapshot {
     pub succeeded: u64,
     /// Admitted calls that failed. Includes panics, and errors of the inner service's readiness.
     pub failed: u64,
+    /// Of the failed calls: those that panicked.
+    pub panicked: u64,
     /// Admitted calls whose result was ignored.
     pub ignored: u64,
     /// Admitted calls that were given up before they had a result.
@@ -59,6 +63,8 @@ pub struct Snapshot {
     pub slow: u64,
     /// Calls refused.
     pub refused: u64,
+    /// The refused calls by reason.
+    pub refused_by: Refusals,
     /// Calls admitted in a dry run that would have been refused.
     pub would_refuse: u64,
     /// Of the admitted calls that have ended: those whose result came too late for the episode that admitted them, or for
@@ -74,12 +80,59 @@ pub struct Snapshot {
     pub leases_expired: u64,
     /// Transitions made.
     pub transitions: u64,
+    /// The transitions by their states, and by cause.
+    pub transition_counts: TransitionCounts,
     /// Time spent in each state, up to now.
     pub time_in_state: TimeInState,
     /// Of the time since the circuit opened until it closed, half-open included: while the last background check since the opening
     /// had found the backend healthy. See
     /// [`report_health`](super::CircuitBreaker::report_health).
     pub open_while_healthy: Duration,
+}
+
+/// Refused calls by reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusals {
+    /// [`Reason::CircuitOpen`](crate::Reason::CircuitOpen)
+    pub circuit_open: u64,
+    /// [`Reason::HalfOpenFull`](crate::Reason::HalfOpenFull)
+    pub half_open_full: u64,
+    /// [`Reason::ForcedOpen`](crate::Reason::ForcedOpen)
+    pub forced_open: u64,
+    /// [`Reason::Ramping`](crate::Reason::Ramping)
+    pub ramping: u64,
+}
+
+impl Refusals {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.circuit_open + self.half_open_full + self.forced_open + self.ramping
+    }
+}
+
+/// How often a circuit went from each state to each, and why.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TransitionCounts {
+    between: [[u64; 3]; 3],
+    by_cause: [u64; Cause::COUNT],
+}
+
+impl TransitionCounts {
+    /// Transitions from one state to another. From a state to itself are those made by hand, and the end of a hold.
+    pub fn between(&self, from: State, to: State) -> u64 {
+        self.between[from as usize][to as usize]
+    }
+
+    /// Transitions for this cause.
+    pub fn caused_by(&self, cause: Cause) -> u64 {
+        self.by_cause[cause as usize]
+    }
+
+    pub(super) fn add(&mut self, transition: &Transition) {
+        self.between[transition.from as usize][transition.to as usize] += 1;
+        self.by_cause[transition.cause as usize] += 1;
+    }
 }
 
 /// Who decides about a circuit's state.
@@ -177,6 +230,7 @@ impl Shared {
             })
             .collect();
         let count = |count| self.counters.get(count);
+        let panicked = count(Count::Panicked);
         let (succeeded, failed, ignored, abandoned) = (
             count(Count::Succeeded),
             count(Count::Failed),
@@ -186,7 +240,9 @@ impl Shared {
         let (trials_succeeded, trials_failed) =
             (count(Count::TrialSucceeded), count(Count::TrialFailed));
         let trials = trials_succeeded + trials_failed;
+        let refused_by = self.counters.refusals();
         let mut snapshot = Snapshot {
+            id: self.id,
             name: self.name.clone(),
             state: State::Closed,
             control: Control::Automatic,
@@ -203,10 +259,12 @@ impl Shared {
             admitted: count(Count::Admitted),
             succeeded,
             failed,
+            panicked,
             ignored,
             abandoned,
             slow: count(Count::Slow),
-            refused: count(Count::Refused),
+            refused: refused_by.total(),
+            refused_by,
             would_refuse: count(Count::WouldRefuse),
             stale: count(Count::Stale),
             trials_succeeded,
@@ -214,6 +272,7 @@ impl Shared {
             trial_success_rate: (trials > 0).then(|| trials_succeeded as f64 / trials as f64),
             leases_expired: count(Count::LeaseExpired),
             transitions: self.journal.total(),
+            transition_counts: self.journal.counts(),
             time_in_state: self.journal.time_in_state(self.instant(now)),
             open_while_healthy: self.journal.open_while_healthy(self.instant(now)),
         };

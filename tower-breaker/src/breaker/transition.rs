@@ -1,6 +1,10 @@
 //! States, and the change from one to the next.
 
-use std::{fmt, sync::Arc, time::Instant};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// The state of a circuit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,6 +67,9 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// How many there are.
+    pub(super) const COUNT: usize = Self::Reset as usize + 1;
+
     /// A short, stable name for logs and metric labels.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -108,4 +115,27 @@ pub struct Transition {
     pub at: Instant,
     /// Why.
     pub cause: Cause,
+    /// What happened in the episode that ended.
+    pub ended: Episode,
+}
+
+/// What happened between one transition and the next.
+///
+/// Calls are counted where they happened: one that was admitted in an earlier episode and failed in this one is among this one's
+/// failures. While calls run on other threads, one may be counted an episode late, never twice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Episode {
+    /// How long it lasted, on the circuit's clock.
+    pub lasted: Duration,
+    /// Calls admitted.
+    pub admitted: u64,
+    /// Calls that failed.
+    pub failed: u64,
+    /// Calls that took longer than the slow-call rules allow.
+    pub slow: u64,
+    /// Calls refused.
+    pub refused: u64,
+    /// Calls admitted in a dry run that would have been refused.
+    pub would_refuse: u64,
 }

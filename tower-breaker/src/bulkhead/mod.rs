@@ -83,6 +83,8 @@ mod snapshot;
 mod watchers;
 mod word;
 
+#[cfg(feature = "metrics")]
+pub(crate) use self::partition::MAX_PARTITIONS;
 pub use self::{
     acquire::Acquire,
     back_pressure::{BackPressureLayer, BackPressureService},

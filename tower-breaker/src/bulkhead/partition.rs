@@ -6,7 +6,7 @@ use super::place::Priority;
 use crate::Problem;
 
 /// The most partitions a bulkhead may have. A call that waits or is refused looks at all of them.
-pub(super) const MAX_PARTITIONS: usize = 16;
+pub(crate) const MAX_PARTITIONS: usize = 16;
 
 // What adding up shares such as 0.1 and 0.7 may be off by.
 const ROUNDING: f64 = 1e-9;

@@ -9,6 +9,8 @@ use super::place::Priority;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Snapshot {
+    /// Tells bulkheads of this process apart that have the same name, also when one comes after the other.
+    pub id: u64,
     /// The bulkhead's name.
     pub name: Arc<str>,
     /// How many calls may run at once, at present.

@@ -58,6 +58,7 @@ impl Gate {
             }
         };
         Snapshot {
+            id: self.id,
             name: Arc::clone(&self.name),
             max_concurrent: self.total(),
             max_queue: self.max_queue,
