@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::breaker::{
-    machine::{Manual, Standing},
+    machine::Manual,
     transition::{Cause, State},
 };
 
