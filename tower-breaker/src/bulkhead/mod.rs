@@ -64,6 +64,7 @@ mod gate;
 mod handle;
 mod lane;
 mod layer;
+pub mod limit;
 #[cfg(all(test, breaker_loom))]
 mod loom_tests;
 mod permit;

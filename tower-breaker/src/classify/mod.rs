@@ -6,7 +6,7 @@
 //! service is well.
 //!
 //! Ready-made: [`AnyError`] (the default) and [`ErrorChain`]; with the `http` feature `HttpStatus` and `Grpc`; with the `tower-http`
-//! feature any of tower-http's, by `FromTowerHttp`. [`TypedGuard`] lends any of them eyes for a typed guard further in. Any
+//! feature any of tower-http's, by `FromTowerHttp`. For adaptive bulkheads [`Overload`], with the `http` feature `HttpOverload`. [`TypedGuard`] lends any of them eyes for a typed guard further in. Any
 //! `Fn(Result<&Response, &Error>) -> Verdict + Clone` is a classifier too:
 //!
 //! ```
@@ -33,6 +33,7 @@ mod from_tower_http;
 mod grpc;
 #[cfg(feature = "http")]
 mod http_status;
+mod overload;
 mod refusal;
 #[cfg(feature = "http")]
 mod retry_after;
@@ -42,13 +43,14 @@ use std::{error::Error as StdError, time::Duration};
 
 #[cfg(feature = "tower-http")]
 pub use self::from_tower_http::{FromTowerHttp, TowerHttpCall, TowerHttpEnd};
-pub use self::typed_guard::TypedGuard;
 #[cfg(feature = "http")]
 pub use self::{
     body::{BodyErrors, ClassifyBody, ClassifyEnd, Head, WithBody},
     grpc::{Grpc, GrpcEnd, grpc_verdict},
     http_status::HttpStatus,
+    overload::{HttpOverload, OverloadEnd},
 };
+pub use self::{overload::Overload, typed_guard::TypedGuard};
 
 /// What a result says about the service behind the guard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,0 +1,135 @@
+//! How an algorithm that compares latencies learns what it should compare with: the latency of the dependency while nothing queues
+//! in it.
+//!
+//! A standing queue cannot be told from a slow dependency by looking at latencies alone, and an algorithm that takes what it sees
+//! for usual makes room for the queue it sees, and so on upwards. So from time to time the limit is halved for two windows: in
+//! the first what queued drains away, in the second the latency is measured. If it fell about as the limit did, all of it was
+//! queue and still is; then the limit is halved again, until that no longer helps. The idea is BBR's (`ProbeRTT`; Cardwell and
+//! others, *BBR: Congestion-Based Congestion Control*, 2016), and Envoy's gradient controller does the like.
+
+use super::Sample;
+
+/// A latency that fell to this share when the limit was halved is still made of queue: it would have fallen to a half.
+const STILL_QUEUEING: f64 = 0.6;
+
+#[derive(Debug, Clone)]
+pub(super) struct Probe {
+    every: u32,
+    state: State,
+    // Spreads the probes of many clients; see `wait`.
+    mixed: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    // So many windows until the next probe.
+    Waiting(u32),
+    Draining(Halved),
+    Measuring(Halved),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Halved {
+    // What the limit was before the probe, and what it is now.
+    from: f64,
+    to: f64,
+    // The latency before the last halving.
+    rtt: f64,
+}
+
+/// What a window means to the algorithm.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Step {
+    /// Go on as usual.
+    Adapt,
+    /// Use this limit, and learn nothing from the sample.
+    Probe(f64),
+    /// The latency in nanoseconds while nothing queues, and the limit to go on with.
+    Measured { rtt: f64, limit: f64 },
+}
+
+impl Probe {
+    /// The first probe comes after so many windows, the next ones after about `every`.
+    pub(super) fn new(first: u32, every: u32) -> Self {
+        Self {
+            every,
+            state: State::Waiting(first),
+            mixed: 0,
+        }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        !matches!(self.state, State::Waiting(_))
+    }
+
+    /// Looks at a window without a drop.
+    pub(super) fn step(&mut self, limit: f64, min: f64, sample: &Sample) -> Step {
+        let rtt = sample.nanos();
+        self.mixed = (self.mixed ^ rtt.to_bits()).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        match self.state {
+            State::Waiting(windows) if windows > 0 => {
+                self.state = State::Waiting(windows - 1);
+                Step::Adapt
+            }
+            // Half the limit would have been enough, so this window shows what it would show.
+            State::Waiting(_) if sample.is_app_limited(limit as usize) => self.measured(rtt, limit),
+            State::Waiting(_) => {
+                let halved = Halved {
+                    from: limit,
+                    to: limit,
+                    rtt,
+                };
+                self.halve(halved, min)
+                    .unwrap_or_else(|| self.measured(rtt, limit))
+            }
+            State::Draining(halved) => {
+                self.state = State::Measuring(halved);
+                Step::Probe(halved.to)
+            }
+            State::Measuring(halved) => {
+                let again = Halved { rtt, ..halved };
+                let deeper = match rtt < halved.rtt * STILL_QUEUEING {
+                    true => self.halve(again, min),
+                    false => None,
+                };
+                // The last halving found no queue, the one before it did: what is right lies between these two limits.
+                let limit = halved.from.min(halved.to * 4.0);
+                deeper.unwrap_or_else(|| self.measured(rtt, limit))
+            }
+        }
+    }
+
+    /// Looks at a window with a drop: breaks off a probe, and gives the limit from before it.
+    pub(super) fn break_off(&mut self, limit: f64) -> f64 {
+        match self.state {
+            State::Waiting(_) => limit,
+            State::Draining(halved) | State::Measuring(halved) => {
+                // Soon again: what the probe was for is still not known.
+                self.state = State::Waiting(self.every / 8);
+                halved.from
+            }
+        }
+    }
+
+    // `None` if there is no room below to speak of.
+    fn halve(&mut self, halved: Halved, min: f64) -> Option<Step> {
+        let to = (halved.to / 2.0).max(min);
+        if to.floor() > halved.to.floor() * 0.75 {
+            return None;
+        }
+        self.state = State::Draining(Halved { to, ..halved });
+        Some(Step::Probe(to))
+    }
+
+    fn measured(&mut self, rtt: f64, limit: f64) -> Step {
+        self.state = State::Waiting(self.wait());
+        Step::Measured { rtt, limit }
+    }
+
+    // Three quarters to five quarters of `every`, by what has been measured so far: without a source of chance, and yet not the
+    // same for two clients of one dependency, who would otherwise probe in step.
+    fn wait(&self) -> u32 {
+        let share = (self.mixed >> 40) as f64 / (1_u64 << 24) as f64;
+        (f64::from(self.every) * (0.75 + share / 2.0)) as u32
+    }
+}
