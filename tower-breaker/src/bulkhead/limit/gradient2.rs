@@ -203,10 +203,8 @@ impl Algorithm for Gradient2 {
             let limit = self.probe.break_off(self.limit);
             return self.set(limit * self.options.backoff);
         }
-        match self
-            .probe
-            .step(self.limit, self.options.bounds.min as f64, sample)
-        {
+        let min = self.options.bounds.min as f64;
+        match self.probe.step(self.limit, min, sample) {
             Step::Adapt => self.adapt(sample),
             Step::Probe(limit) => self.set(limit),
             Step::Measured { rtt, limit } => {

@@ -3,19 +3,23 @@
 //!
 //! A standing queue cannot be told from a slow dependency by looking at latencies alone, and an algorithm that takes what it sees
 //! for usual makes room for the queue it sees, and so on upwards. So from time to time the limit is halved for two windows: in
-//! the first what queued drains away, in the second the latency is measured. If it fell about as the limit did, all of it was
-//! queue and still is; then the limit is halved again, until that no longer helps. The idea is BBR's (`ProbeRTT`; Cardwell and
+//! the first what queued drains away, in the second the latency is measured. If that is more than last time, and fell about as the limit
+//! did, then most of it was queue and still is; the limit is halved again, until that no longer helps. The idea is BBR's (`ProbeRTT`; Cardwell and
 //! others, *BBR: Congestion-Based Congestion Control*, 2016), and Envoy's gradient controller does the like.
 
 use super::Sample;
 
 /// A latency that fell to this share when the limit was halved is still made of queue: it would have fallen to a half.
 const STILL_QUEUEING: f64 = 0.6;
+/// A latency up to this many times the one found last time confirms it.
+const CONFIRMS: f64 = 1.1;
 
 #[derive(Debug, Clone)]
 pub(super) struct Probe {
     every: u32,
     state: State,
+    // The latency that the last probe found.
+    found: Option<f64>,
     // Spreads the probes of many clients; see `wait`.
     mixed: u64,
 }
@@ -54,6 +58,7 @@ impl Probe {
         Self {
             every,
             state: State::Waiting(first),
+            found: None,
             mixed: 0,
         }
     }
@@ -88,7 +93,8 @@ impl Probe {
             }
             State::Measuring(halved) => {
                 let again = Halved { rtt, ..halved };
-                let deeper = match rtt < halved.rtt * STILL_QUEUEING {
+                let confirmed = self.found.is_some_and(|found| rtt <= found * CONFIRMS);
+                let deeper = match !confirmed && rtt < halved.rtt * STILL_QUEUEING {
                     true => self.halve(again, min),
                     false => None,
                 };
@@ -122,6 +128,7 @@ impl Probe {
     }
 
     fn measured(&mut self, rtt: f64, limit: f64) -> Step {
+        self.found = Some(rtt);
         self.state = State::Waiting(self.wait());
         Step::Measured { rtt, limit }
     }

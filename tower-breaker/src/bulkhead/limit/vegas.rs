@@ -11,6 +11,8 @@ use crate::BuildError;
 const FIRST_PROBE: u32 = 10;
 /// A measurement within this of what was believed is averaged with it; beyond, it replaces it.
 const SAME: f64 = 0.1;
+/// So many windows in a row must be faster than was believed before that is given up.
+const FASTER_WINDOWS: u32 = 3;
 /// The weight of a measurement in that average.
 const WEIGHT: f64 = 0.25;
 
@@ -25,8 +27,8 @@ const WEIGHT: f64 = 0.25;
 /// * The latency without load is measured about every [`probe_every`](VegasBuilder::probe_every) windows at half the limit, as
 ///   [`Gradient2`](super::Gradient2) does. There, the latency of one sample under load is taken for it, and the limit drifts upwards under
 ///   constant overload.
-/// * Between two measurements a latency replaces a longer one only if it is shorter by a tenth. The shortest of many averages would be
-///   too short by chance, the more so against a large limit, and would pass for a queue.
+/// * Between two measurements a shorter latency is believed only if three windows in a row were shorter by a tenth. The shortest of
+///   many averages would be too short by chance, and the difference would pass for a queue.
 /// * A drop takes a share of the limit ([`backoff`](VegasBuilder::backoff)), as loss does in TCP Vegas, not just one call.
 ///
 /// ```
@@ -45,6 +47,7 @@ pub struct Vegas {
     limit: f64,
     // In nanoseconds. `None` until there is a sample.
     unburdened: Option<f64>,
+    faster: Faster,
     probe: Probe,
 }
 
@@ -154,6 +157,7 @@ impl VegasBuilder {
         Ok(Vegas {
             limit: self.bounds.initial as f64,
             unburdened: None,
+            faster: Faster::default(),
             probe: Probe::new(FIRST_PROBE, self.probe_every),
             options: self,
         })
@@ -174,19 +178,22 @@ impl Vegas {
 
     fn adapt(&mut self, sample: &Sample) -> usize {
         let present = sample.nanos();
-        let unburdened = match self.unburdened {
-            Some(unburdened) if present > unburdened * (1.0 - SAME) => unburdened,
-            _ => {
-                self.unburdened = Some(present);
-                return self.limit as usize;
-            }
+        let Some(unburdened) = self.unburdened else {
+            self.unburdened = Some(present);
+            return self.limit as usize;
         };
+        if let Some(lower) = self.faster.look(present, unburdened) {
+            self.unburdened = Some(lower);
+            return self.limit as usize;
+        }
         if sample.is_app_limited(self.limit as usize) {
             return self.limit as usize;
         }
         let options = &self.options;
         let step = self.step();
-        let queue = (self.limit * (1.0 - unburdened / present)).ceil();
+        // Of those that ran, and the limit may just have been lowered or not be used up.
+        let running = self.limit.min(sample.in_flight as f64);
+        let queue = (running * (1.0 - unburdened / present)).ceil();
         let change = if queue <= options.threshold * step {
             options.beta * step
         } else if queue < options.alpha * step {
@@ -206,6 +213,7 @@ impl Vegas {
     }
 
     fn measured(&mut self, rtt: f64) {
+        self.faster = Faster::default();
         self.unburdened = Some(match self.unburdened {
             Some(believed) if (rtt / believed - 1.0).abs() <= SAME => {
                 believed + (rtt - believed) * WEIGHT
@@ -230,10 +238,8 @@ impl Algorithm for Vegas {
             let less = (self.limit - self.step()).min(self.limit * self.options.backoff);
             return self.set(less);
         }
-        match self
-            .probe
-            .step(self.limit, self.options.bounds.min as f64, sample)
-        {
+        let min = self.options.bounds.min as f64;
+        match self.probe.step(self.limit, min, sample) {
             Step::Adapt => self.adapt(sample),
             Step::Probe(limit) => self.set(limit),
             Step::Measured { rtt, limit } => {
@@ -250,5 +256,29 @@ impl Algorithm for Vegas {
 
     fn is_probing(&self) -> bool {
         self.probe.is_running()
+    }
+}
+
+/// Windows in a row in which calls were clearly faster than was believed possible.
+#[derive(Debug, Clone, Default)]
+struct Faster {
+    windows: u32,
+    slowest: f64,
+}
+
+impl Faster {
+    // Gives the latency to believe in from now on, once there is no doubt.
+    fn look(&mut self, present: f64, unburdened: f64) -> Option<f64> {
+        if present > unburdened * (1.0 - SAME) {
+            *self = Self::default();
+            return None;
+        }
+        self.windows += 1;
+        self.slowest = self.slowest.max(present);
+        let lower = (self.windows >= FASTER_WINDOWS).then_some(self.slowest);
+        if lower.is_some() {
+            *self = Self::default();
+        }
+        lower
     }
 }
