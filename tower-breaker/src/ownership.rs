@@ -155,15 +155,27 @@ impl<T: Lender> Loan<T> {
     /// Ends the loan: `count` counts that, and does nothing with the value afterwards.
     #[inline]
     pub(crate) fn end(self, count: impl FnOnce(&T)) {
+        let _ended = self.end_if(|value| {
+            count(value);
+            true
+        });
+    }
+
+    /// Ends the loan if `count` says that it has counted that, after which it may do nothing with the value; else gives it back.
+    #[inline]
+    pub(crate) fn end_if(self, count: impl FnOnce(&T) -> bool) -> Result<(), Self> {
         // SAFETY: the loan's end has not been counted. The references below do not outlive that in a way that matters: the
         // block is not `Freeze`, so that, as for the count of an `Arc`, nothing is assumed about it behind our back.
         let block = unsafe { self.0.as_ref() };
         let is_retired = block.retired.load(Ordering::Relaxed) != 0;
-        count(&block.value);
+        if !count(&block.value) {
+            return Err(self);
+        }
         // From here on the block may be gone.
         if is_retired {
             look_at(self.0.addr().get());
         }
+        Ok(())
     }
 }
 

@@ -94,23 +94,6 @@ impl<const N: usize> Striped<N> {
     }
 }
 
-/// Picks one of several copies of something that many threads would otherwise all write to, for the thread that asks. Two
-/// threads may get the same one. There must be a power of two of them.
-#[inline]
-pub(crate) fn copy_for_this_thread<T>(copies: &[T]) -> &T {
-    debug_assert!(copies.len().is_power_of_two());
-    &copies[number::of_this_thread() & (copies.len() - 1)]
-}
-
-/// How many copies are worth having on this machine: a power of two, up to eight.
-pub(crate) fn copies() -> usize {
-    static COPIES: OnceLock<usize> = OnceLock::new();
-    *COPIES.get_or_init(|| {
-        let threads = thread::available_parallelism().map_or(8, NonZero::get);
-        threads.next_power_of_two().min(8)
-    })
-}
-
 #[cfg(not(breaker_loom))]
 mod number {
     use std::{
@@ -233,25 +216,6 @@ mod tests {
         assert_eq!(counters.take_max(0), 0);
         counters.raise(0, 3);
         assert_eq!(counters.take_max(0), 3);
-    }
-
-    #[test]
-    fn a_thread_keeps_its_copy() {
-        let copies = [0, 1, 2, 3, 4, 5, 6, 7];
-        let together = std::sync::Barrier::new(2);
-        let used = || {
-            let first = *copy_for_this_thread(&copies);
-            together.wait();
-            assert_eq!(*copy_for_this_thread(&copies), first);
-            (number::of_this_thread() % copies.len(), first)
-        };
-        thread::scope(|scope| {
-            for thread in [scope.spawn(used), scope.spawn(used)] {
-                let (number, copy) = thread.join().unwrap();
-                assert_eq!(copy, number);
-            }
-        });
-        assert!(super::copies().is_power_of_two());
     }
 
     #[test]

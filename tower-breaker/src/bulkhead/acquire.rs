@@ -2,15 +2,18 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{BulkheadPermit, gate::Entry, lane::Lane, queue::Seat};
-use crate::{Reason, Refused};
+use super::{
+    BulkheadPermit,
+    gate::{Entry, Gate},
+    queue::Seat,
+};
+use crate::{Reason, Refused, ownership::Owner};
 
 pin_project! {
     /// Waits for a permit; see [`Bulkhead::acquire`](super::Bulkhead::acquire).
@@ -33,15 +36,15 @@ enum State {
 }
 
 impl Acquire {
-    pub(super) fn new(lane: &Arc<Lane>) -> Self {
-        let state = match lane.gate().enter_or_queue() {
-            Entry::Admitted => State::Admitted(BulkheadPermit::new(Arc::clone(lane))),
+    pub(super) fn new(gate: &Owner<Gate>) -> Self {
+        let state = match gate.enter_or_queue() {
+            Entry::Admitted => State::Admitted(BulkheadPermit::new(gate)),
             Entry::Queued(seat) => State::Queued(Waiter {
-                lane: Arc::clone(lane),
+                gate: gate.clone(),
                 seat: Some(seat),
                 since: Instant::now(),
             }),
-            Entry::Full => State::Refused(lane.reject(lane.gate().settings().reason_when_full())),
+            Entry::Full => State::Refused(gate.reject(gate.settings().reason_when_full())),
         };
         Self { state, limit: None }
     }
@@ -104,7 +107,7 @@ impl fmt::Debug for Acquire {
 
 // A seat in the queue. Dropping it gives the seat up.
 struct Waiter {
-    lane: Arc<Lane>,
+    gate: Owner<Gate>,
     // `None` once it has been given up, or given back for a permit.
     seat: Option<Seat>,
     since: Instant,
@@ -119,12 +122,9 @@ impl Waiter {
         let Some(seat) = self.seat else {
             return Poll::Pending;
         };
-        let mut granted = self
-            .lane
-            .gate()
-            .pick_up(seat, cx.waker(), self.since.elapsed());
+        let mut granted = self.gate.pick_up(seat, cx.waker(), self.since.elapsed());
         if !granted {
-            let Some(max_wait) = self.lane.gate().settings().max_wait else {
+            let Some(max_wait) = self.gate.settings().max_wait else {
                 return Poll::Pending;
             };
             if limit.is_none() {
@@ -134,13 +134,13 @@ impl Waiter {
                 ready!(limit.poll(cx));
             }
             // The permit may have come since the first look; it wins over the time limit.
-            granted = self.lane.gate().give_up(seat, self.since.elapsed());
+            granted = self.gate.give_up(seat, self.since.elapsed());
         }
         self.seat = None;
         Poll::Ready(if granted {
-            Ok(BulkheadPermit::new(Arc::clone(&self.lane)))
+            Ok(BulkheadPermit::new(&self.gate))
         } else {
-            Err(self.lane.reject(Reason::WaitedTooLong))
+            Err(self.gate.reject(Reason::WaitedTooLong))
         })
     }
 }
@@ -148,7 +148,7 @@ impl Waiter {
 impl Drop for Waiter {
     fn drop(&mut self) {
         if let Some(seat) = self.seat {
-            self.lane.gate().abandon(seat);
+            self.gate.abandon(seat);
         }
     }
 }

@@ -9,6 +9,15 @@ use crate::{BuildError, Problem};
 
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// What is wrong with a limit, if anything.
+pub(super) fn limit_problem(max_concurrent: usize) -> Option<Problem> {
+    let problem = || {
+        let allowed = format_args!("1 to {MAX_CONCURRENT}");
+        Problem::new("max_concurrent", max_concurrent, allowed)
+    };
+    (!(1..=MAX_CONCURRENT).contains(&max_concurrent)).then(problem)
+}
+
 /// Collects the limits of a [`Bulkhead`]; see [`Bulkhead::builder`].
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `build` is called"]
@@ -71,9 +80,7 @@ impl BulkheadBuilder {
             problems.push(Problem::new("max_concurrent", None::<usize>, &allowed));
             1
         });
-        if !(1..=MAX_CONCURRENT).contains(&max_concurrent) {
-            problems.push(Problem::new("max_concurrent", max_concurrent, &allowed));
-        }
+        problems.extend(limit_problem(max_concurrent));
         if self.max_queue > MAX_QUEUE {
             problems.push(Problem::new(
                 "max_queue",

@@ -20,23 +20,23 @@ use super::{
     word::Word,
 };
 use crate::{
-    Reason,
+    Reason, Refused,
+    ownership::Lender,
+    refused::{Details, Label},
     striped::Striped,
-    sync::{AtomicU64, Mutex, MutexGuard, Ordering},
+    sync::{AtomicU64, Mutex, MutexGuard},
 };
 
-/// How often the 32 bits of the word's count are carried into 64: four times before they repeat, so that a carry may be
-/// late by three quarters of the range.
-const CARRY_EVERY: u32 = 1 << 30;
-
-// The counts of refusals.
-const FULL: usize = 0;
-const QUEUE_FULL: usize = 1;
-const WAITED: usize = 2;
+// What is counted.
+const ADMITTED: usize = 0;
+const FULL: usize = 1;
+const QUEUE_FULL: usize = 2;
+const WAITED: usize = 3;
 
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) name: Arc<str>,
+    /// At the start; the word has what it is now.
     pub(super) max_concurrent: usize,
     pub(super) max_queue: usize,
     pub(super) max_wait: Option<Duration>,
@@ -56,7 +56,8 @@ impl Settings {
 pub(super) struct Gate {
     word: AtomicU64,
     settings: Settings,
-    refused: Striped<3>,
+    label: Label,
+    counts: Striped<4>,
     line: Mutex<Line>,
 }
 
@@ -64,8 +65,6 @@ pub(super) struct Gate {
 #[derive(Debug)]
 struct Line {
     queue: Queue,
-    // The word's count of admissions as last carried over, with the high half it lacks.
-    admitted: u64,
     waits: Waits,
 }
 
@@ -76,22 +75,27 @@ pub(super) enum Entry {
     Full,
 }
 
+// SAFETY: a permit is a loan, from the moment it is counted in flight, which is before it has the pointer, to the moment it no
+// longer is, which is the last thing done with it (`permit`). The word is written by read-modify-writes that release, and read here
+// with an acquiring load.
+#[allow(unsafe_code)]
+unsafe impl Lender for Gate {
+    fn has_loans(&self) -> bool {
+        self.load().in_flight() > 0
+    }
+}
+
 impl Gate {
     pub(super) fn new(settings: Settings) -> Self {
-        // Without a queue nobody ever takes a seat.
-        let seats = match settings.max_queue {
-            0 => 0,
-            waiting => waiting + settings.max_concurrent,
-        };
         Self {
-            word: AtomicU64::new(0),
-            settings,
-            refused: Striped::new(),
+            word: AtomicU64::new(Word::empty(settings.max_concurrent).0),
+            label: Label::new(Arc::clone(&settings.name)),
+            counts: Striped::new(),
             line: Mutex::new(Line {
-                queue: Queue::with_seats(seats),
-                admitted: 0,
+                queue: Queue::with_seats(settings.seats_for(settings.max_concurrent)),
                 waits: Waits::default(),
             }),
+            settings,
         }
     }
 
@@ -100,15 +104,7 @@ impl Gate {
     }
 
     fn load(&self) -> Word {
-        Word(self.word.load(Ordering::Acquire))
-    }
-
-    // Tries to replace `from`; gives the word found when another thread was faster.
-    fn swap(&self, from: Word, to: Word) -> Result<(), Word> {
-        self.word
-            .compare_exchange_weak(from.0, to.0, Ordering::AcqRel, Ordering::Acquire)
-            .map(drop)
-            .map_err(Word)
+        Word::load(&self.word)
     }
 
     // No code of the caller runs under the lock, so a poisoned one still guards a consistent line.
@@ -119,27 +115,21 @@ impl Gate {
     /// Whether a newcomer would have to wait or be refused.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
-        !self.load().has_room(self.settings.max_concurrent)
+        !self.load().has_room()
     }
 
-    /// Takes a permit if one is free. The caller owes one [`release`](Self::release) for every `true`.
+    /// Takes a permit if one is free. The caller owes one end of it for every `true`.
     #[inline]
     pub(super) fn try_enter(&self) -> bool {
-        let mut word = self.load();
-        while word.has_room(self.settings.max_concurrent) {
-            match self.swap(word, word.enter()) {
-                Ok(()) => {
-                    self.carry_if_due(word.enter());
-                    return true;
-                }
-                Err(found) => word = found,
-            }
+        let entered = Word::update(&self.word, |word| word.has_room().then(|| word.enter()));
+        if entered.is_ok() {
+            self.counts.add(ADMITTED);
         }
-        false
+        entered.is_ok()
     }
 
-    /// Takes a permit, or a seat in the queue. The caller owes one [`release`](Self::release) for `Admitted`, and for
-    /// `Queued` one [`pick_up`](Self::pick_up) that succeeds or one [`give_up`](Self::give_up).
+    /// Takes a permit, or a seat in the queue. The caller owes one end of a permit for `Admitted`, and for `Queued` one
+    /// [`pick_up`](Self::pick_up) that succeeds or one [`give_up`](Self::give_up).
     pub(super) fn enter_or_queue(&self) -> Entry {
         if self.try_enter() {
             return Entry::Admitted;
@@ -150,62 +140,82 @@ impl Gate {
         }
 
         let mut line = self.line();
-        let mut word = self.load();
-        loop {
-            let has_room = word.has_room(self.settings.max_concurrent);
-            if !has_room && word.queued() >= self.settings.max_queue {
-                return Entry::Full;
-            }
-            let next = if has_room {
-                word.enter()
+        let mut admitted = false;
+        let entered = Word::update(&self.word, |word| {
+            admitted = word.has_room();
+            if admitted {
+                Some(word.enter())
+            } else if word.queued() < self.settings.max_queue {
+                Some(word.join_queue())
             } else {
-                word.join_queue()
-            };
-            match self.swap(word, next) {
-                Ok(()) if has_room => {
-                    line.carry_if_due(next);
-                    return Entry::Admitted;
-                }
-                Ok(()) => return Entry::Queued(line.queue.push()),
-                Err(found) => word = found,
+                None
             }
+        });
+        match entered {
+            Err(_) => Entry::Full,
+            Ok(_) if admitted => {
+                self.counts.add(ADMITTED);
+                Entry::Admitted
+            }
+            Ok(_) => Entry::Queued(line.queue.push()),
         }
     }
 
-    /// Gives a permit back, and passes it on if somebody waits.
+    /// Gives a permit back if that is all there is to do. If so, this is the end of it, and whoever had it may not touch the gate
+    /// any more.
     #[inline]
+    pub(super) fn try_leave(&self) -> bool {
+        Word::update(&self.word, |word| {
+            word.needs_no_attention().then(|| word.leave())
+        })
+        .is_ok()
+    }
+
+    /// Gives a permit back, whatever else there is to do: the caller must [`serve`](Self::serve) afterwards.
+    pub(super) fn leave(&self) {
+        let _ = Word::update(&self.word, |word| Some(word.leave()));
+    }
+
+    /// Gives a permit back, and passes it on if somebody waits. Only for who has a share in the gate besides the permit.
     pub(super) fn release(&self) {
-        let before = Word::leave(&self.word);
-        if before.queued() > 0 {
+        if !self.try_leave() {
+            self.leave();
             self.serve();
         }
     }
 
-    // Grants a free permit to the first waiter. Finds nothing to do when that waiter has left, or when another permit has
-    // come free at the same time and whoever released it was here first.
-    #[cold]
-    fn serve(&self) {
+    /// Changes how many calls may run at once. If that makes room, those who wait are served; if it takes room away, nobody who
+    /// runs is disturbed.
+    pub(super) fn set_limit(&self, limit: usize) {
         let mut line = self.line();
-        let mut word = self.load();
-        while word.queued() > 0 && word.in_flight() < self.settings.max_concurrent {
-            let next = word.quit_queue().enter();
-            match self.swap(word, next) {
-                Ok(()) => {
-                    line.carry_if_due(next);
-                    let waker = line.queue.grant_first();
-                    drop(line);
-                    if let Some(waker) = waker {
-                        waker.wake();
-                    }
-                    return;
-                }
-                Err(found) => word = found,
+        line.queue.prepare(self.settings.seats_for(limit));
+        let _ = Word::update(&self.word, |word| Some(word.with_limit(limit)));
+        drop(line);
+        self.serve();
+    }
+
+    /// Grants what is free to those who wait.
+    pub(super) fn serve(&self) {
+        // Without the lock it can only be found too early that there is nothing to do, and whoever changes that serves after us.
+        while self.load().queued() > 0 && self.load().has_permit() {
+            let mut line = self.line();
+            let granted = Word::update(&self.word, |word| {
+                (word.queued() > 0 && word.has_permit()).then(|| word.quit_queue().enter())
+            });
+            if granted.is_err() {
+                return;
+            }
+            self.counts.add(ADMITTED);
+            let waker = line.queue.grant_first();
+            drop(line);
+            if let Some(waker) = waker {
+                waker.wake();
             }
         }
     }
 
     /// Asks whether the permit waited for has come, and if not, whom to wake when it does. `waited` is for the books.
-    /// Once this has answered yes, the seat is gone and the caller owes one [`release`](Self::release).
+    /// Once this has answered yes, the seat is gone and the caller owes one end of a permit.
     pub(super) fn pick_up(&self, seat: Seat, waker: &Waker, waited: Duration) -> bool {
         // Wakers are made and dropped outside the lock: either may run code that comes back here.
         let waker = waker.clone();
@@ -221,8 +231,7 @@ impl Gate {
         false
     }
 
-    /// Leaves the queue. When the permit has come in the meantime, this answers yes and the caller owes one
-    /// [`release`](Self::release).
+    /// Leaves the queue. When the permit has come in the meantime, this answers yes and the caller owes one end of it.
     pub(super) fn give_up(&self, seat: Seat, waited: Duration) -> bool {
         let mut line = self.line();
         let left = line.queue.take(seat);
@@ -246,69 +255,51 @@ impl Gate {
         let Left::Waiting(waker) = left else {
             return true;
         };
-        let mut word = self.load();
-        while let Err(found) = self.swap(word, word.quit_queue()) {
-            word = found;
-        }
+        let _ = Word::update(&self.word, |word| Some(word.quit_queue()));
         drop(line);
         drop(waker);
         false
     }
 
+    /// Counts a refusal and gives it a name.
     #[inline]
-    pub(super) fn count_refusal(&self, reason: Reason) {
-        self.refused.add(match reason {
+    pub(super) fn reject(&self, reason: Reason) -> Refused {
+        self.counts.add(match reason {
             Reason::QueueFull => QUEUE_FULL,
             Reason::WaitedTooLong => WAITED,
             _ => FULL,
         });
-    }
-
-    #[inline]
-    fn carry_if_due(&self, word: Word) {
-        if word.admitted().is_multiple_of(CARRY_EVERY) {
-            self.carry();
-        }
-    }
-
-    #[cold]
-    fn carry(&self) {
-        let mut line = self.line();
-        line.carry(self.load());
+        Refused::new(&self.label, Details::new(reason, None))
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
-        let mut line = self.line();
-        // Read under the lock, so that no later reader carries over an older count.
+        let line = self.line();
         let word = self.load();
-        line.carry(word);
         Snapshot {
             name: Arc::clone(&self.settings.name),
-            max_concurrent: self.settings.max_concurrent,
+            max_concurrent: word.limit(),
             max_queue: self.settings.max_queue,
             max_wait: self.settings.max_wait,
             in_flight: word.in_flight(),
             queued: word.queued(),
-            admitted: line.admitted,
+            admitted: self.counts.sum(ADMITTED),
             refused: Refusals {
-                full: self.refused.sum(FULL),
-                queue_full: self.refused.sum(QUEUE_FULL),
-                waited_too_long: self.refused.sum(WAITED),
+                full: self.counts.sum(FULL),
+                queue_full: self.counts.sum(QUEUE_FULL),
+                waited_too_long: self.counts.sum(WAITED),
             },
             waits: line.waits,
         }
     }
 }
 
-impl Line {
-    // Serial-number arithmetic: right as long as fewer than 2³² admissions lie between two carries.
-    fn carry(&mut self, word: Word) {
-        self.admitted += u64::from(word.admitted().wrapping_sub(self.admitted as u32));
-    }
-
-    fn carry_if_due(&mut self, word: Word) {
-        if word.admitted().is_multiple_of(CARRY_EVERY) {
-            self.carry(word);
+impl Settings {
+    // For everybody who may wait, and everybody who has been granted a permit and has not picked it up yet. Without a queue nobody
+    // ever takes a seat.
+    fn seats_for(&self, max_concurrent: usize) -> usize {
+        match self.max_queue {
+            0 => 0,
+            waiting => waiting + max_concurrent,
         }
     }
 }
@@ -317,68 +308,14 @@ impl Line {
 mod tests {
     use super::*;
 
-    // As if so many calls had been admitted, and the count carried over then.
-    fn gate_after(admitted: u64) -> Gate {
-        let settings = Settings {
+    #[test]
+    fn a_permit_that_comes_at_the_time_limit_counts_as_a_wait() {
+        let gate = Gate::new(Settings {
             name: "test".into(),
             max_concurrent: 1,
             max_queue: 1,
             max_wait: None,
-        };
-        let gate = Gate::new(settings);
-        gate.word
-            .store(Word::with_admitted(admitted as u32).0, Ordering::Relaxed);
-        gate.line().admitted = admitted;
-        gate
-    }
-
-    fn admit_directly(gate: &Gate) {
-        assert!(gate.try_enter());
-        gate.release();
-    }
-
-    // Admits two: one that finds the permit free, and one that waits for it.
-    fn admit_through_the_queue(gate: &Gate) {
-        assert!(gate.try_enter());
-        let Entry::Queued(seat) = gate.enter_or_queue() else {
-            panic!("not queued");
-        };
-        gate.release();
-        assert!(gate.pick_up(seat, Waker::noop(), Duration::ZERO));
-        gate.release();
-    }
-
-    #[test]
-    fn admissions_are_counted_beyond_32_bits() {
-        for start in [u64::from(u32::MAX) - 2, (1 << 40) - 3] {
-            let gate = gate_after(start);
-            admit_directly(&gate);
-            admit_through_the_queue(&gate);
-            admit_directly(&gate);
-            admit_through_the_queue(&gate);
-            assert_eq!(gate.snapshot().admitted, start + 6);
-        }
-    }
-
-    #[test]
-    fn the_count_is_carried_over_even_if_nobody_ever_looks() {
-        for quarter in 1..=4 {
-            let boundary = quarter * u64::from(CARRY_EVERY);
-            let gate = gate_after(boundary - 2);
-            admit_directly(&gate);
-            assert_eq!(gate.line().admitted, boundary - 2, "too early");
-            admit_directly(&gate);
-            assert_eq!(gate.line().admitted, boundary);
-
-            let gate = gate_after(boundary - 2);
-            admit_through_the_queue(&gate);
-            assert_eq!(gate.line().admitted, boundary);
-        }
-    }
-
-    #[test]
-    fn a_permit_that_comes_at_the_time_limit_counts_as_a_wait() {
-        let gate = gate_after(0);
+        });
         assert!(gate.try_enter());
         let Entry::Queued(seat) = gate.enter_or_queue() else {
             panic!("not queued");

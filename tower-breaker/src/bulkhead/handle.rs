@@ -1,7 +1,9 @@
 use std::{fmt, sync::Arc};
 
-use super::{Acquire, BulkheadBuilder, BulkheadPermit, Snapshot, gate::Gate, lane::Lane};
-use crate::{Reason, Refused, striped};
+use super::{
+    Acquire, BulkheadBuilder, BulkheadPermit, Snapshot, builder::limit_problem, gate::Gate,
+};
+use crate::{BuildError, Reason, Refused, ownership::Owner};
 
 /// A named limit on how many calls run at once. A handle: cheap to clone, and every clone shares the same permits.
 ///
@@ -23,8 +25,7 @@ use crate::{Reason, Refused, striped};
 /// ```
 #[derive(Clone)]
 pub struct Bulkhead {
-    gate: Arc<Gate>,
-    lanes: Arc<[Arc<Lane>]>,
+    gate: Owner<Gate>,
 }
 
 impl Bulkhead {
@@ -34,14 +35,9 @@ impl Bulkhead {
     }
 
     pub(super) fn from_gate(gate: Gate) -> Self {
-        let gate = Arc::new(gate);
-        let lanes = Lane::lay_out(&gate);
-        Self { gate, lanes }
-    }
-
-    #[inline]
-    fn lane(&self) -> &Arc<Lane> {
-        striped::copy_for_this_thread(&self.lanes)
+        Self {
+            gate: Owner::new(gate),
+        }
     }
 
     /// The name it was built with.
@@ -52,6 +48,36 @@ impl Bulkhead {
     /// How it is set, and how it stands.
     pub fn snapshot(&self) -> Snapshot {
         self.gate.snapshot()
+    }
+
+    /// Changes how many calls may run at once, for all handles: 1 to 250,000. Never blocks.
+    ///
+    /// With a higher limit those who wait are served at once, in their order. With a lower one nobody who runs is disturbed: as
+    /// calls end, no others are admitted until fewer run than may.
+    ///
+    /// ```
+    /// use tower_breaker::Bulkhead;
+    ///
+    /// let bulkhead = Bulkhead::builder("reports").max_concurrent(2).build()?;
+    /// let (first, second) = (bulkhead.try_acquire()?, bulkhead.try_acquire()?);
+    /// bulkhead.resize(1)?;
+    /// assert_eq!(bulkhead.snapshot().in_flight, 2);
+    ///
+    /// drop(first);
+    /// assert!(bulkhead.try_acquire().is_err());
+    /// drop(second);
+    /// assert!(bulkhead.try_acquire().is_ok());
+    /// # Ok::<(), tower_breaker::BoxError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the number is out of range. Nothing has changed then.
+    pub fn resize(&self, max_concurrent: usize) -> Result<(), BuildError> {
+        let problems = limit_problem(max_concurrent).into_iter().collect();
+        BuildError::check("bulkhead", self.name(), problems)?;
+        self.gate.set_limit(max_concurrent);
+        Ok(())
     }
 
     /// Takes a permit if one is free. Never waits, and never overtakes a call that does.
@@ -78,7 +104,7 @@ impl Bulkhead {
     ///
     /// The future panics when it must wait, there is a `max_wait` and no tokio timer is running.
     pub fn acquire(&self) -> Acquire {
-        Acquire::new(self.lane())
+        Acquire::new(&self.gate)
     }
 
     #[inline]
@@ -91,12 +117,12 @@ impl Bulkhead {
     pub(super) fn try_enter(&self) -> Option<BulkheadPermit> {
         self.gate
             .try_enter()
-            .then(|| BulkheadPermit::new(Arc::clone(self.lane())))
+            .then(|| BulkheadPermit::new(&self.gate))
     }
 
     #[inline]
     pub(super) fn reject(&self, reason: Reason) -> Refused {
-        self.lane().reject(reason)
+        self.gate.reject(reason)
     }
 }
 

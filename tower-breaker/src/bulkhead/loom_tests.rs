@@ -266,3 +266,75 @@ fn the_last_place_in_the_queue_is_given_once() {
         assert_load(&gate, 1, 1);
     });
 }
+
+#[test]
+fn a_limit_that_grows_while_a_call_queues_lets_it_in() {
+    loom::model(|| {
+        let gate = gate(1, 1);
+        enter(&gate);
+        let (flag, waker) = Flag::new();
+        let entry = race(
+            &gate,
+            |gate| gate.set_limit(2),
+            |gate| match gate.enter_or_queue() {
+                Entry::Queued(seat) => (!pick_up(gate, seat, &waker)).then_some(seat),
+                Entry::Admitted => None,
+                Entry::Full => panic!("refused with an empty queue"),
+            },
+        );
+        if let Some(seat) = entry {
+            assert!(flag.is_up(), "granted and not woken");
+            assert!(pick_up(&gate, seat, &waker));
+        }
+        assert_load(&gate, 2, 0);
+    });
+}
+
+#[test]
+fn a_limit_that_grows_while_a_permit_comes_back_serves_two() {
+    loom::model(|| {
+        let gate = gate(1, 2);
+        enter(&gate);
+        let (first, second) = (queue(&gate), queue(&gate));
+        race(&gate, Gate::release, |gate| gate.set_limit(2));
+        assert_load(&gate, 2, 0);
+        assert!(pick_up(&gate, first, Waker::noop()));
+        assert!(pick_up(&gate, second, Waker::noop()));
+    });
+}
+
+#[test]
+fn no_call_is_admitted_by_a_limit_that_has_been_lowered() {
+    loom::model(|| {
+        let gate = gate(2, 0);
+        enter(&gate);
+        let entered = race(
+            &gate,
+            |gate| {
+                gate.set_limit(1);
+                let then = gate.snapshot().in_flight;
+                assert!(gate.snapshot().in_flight <= then);
+            },
+            Gate::try_enter,
+        );
+        assert_load(&gate, 1 + usize::from(entered), 0);
+    });
+}
+
+#[test]
+fn a_limit_that_shrinks_while_a_permit_comes_back_lets_nobody_in() {
+    loom::model(|| {
+        let gate = gate(2, 1);
+        enter(&gate);
+        enter(&gate);
+        gate.set_limit(1);
+        let seat = queue(&gate);
+        race(&gate, Gate::release, |gate| {
+            assert!(!pick_up(gate, seat, Waker::noop()));
+        });
+        assert_load(&gate, 1, 1);
+        gate.release();
+        assert!(pick_up(&gate, seat, Waker::noop()));
+        assert_load(&gate, 1, 0);
+    });
+}

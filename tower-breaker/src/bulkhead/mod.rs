@@ -62,7 +62,6 @@ mod builder;
 mod future;
 mod gate;
 mod handle;
-mod lane;
 mod layer;
 pub mod limit;
 #[cfg(all(test, breaker_loom))]
@@ -79,7 +78,7 @@ pub use self::{
     future::{ResponseFuture, WaitingFuture},
     handle::Bulkhead,
     layer::{BulkheadLayer, Refuse, Wait},
-    permit::BulkheadPermit,
+    permit::{BulkheadPermit, Outcome},
     service::BulkheadService,
     snapshot::{Refusals, Snapshot, Waits},
 };

@@ -1,18 +1,41 @@
-use std::{fmt, mem, sync::Arc};
+use std::{fmt, mem};
 
-use super::lane::Lane;
+use super::gate::Gate;
+use crate::ownership::{Loan, Owner};
+
+/// How a call went, in the eyes of a limit that adapts itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It was answered: how long that took says how loaded the dependency is.
+    Success,
+    /// The dependency is overloaded: it said so, it dropped the call, or the call ran into its time-out.
+    Overload,
+    /// It says nothing about the load: the caller went away, or the call failed for a reason of its own.
+    Ignore,
+}
 
 /// The right to run one call. Dropping it gives it back, to the first waiter if somebody waits.
 #[must_use = "dropping a permit gives it back at once"]
 pub struct BulkheadPermit {
-    lane: Arc<Lane>,
+    // `None` only while it is being given back.
+    loan: Option<Loan<Gate>>,
 }
 
 impl BulkheadPermit {
-    // The caller has entered the gate and hands its duty to release over to the permit.
+    // The caller has entered the gate and hands its duty to leave over to the permit.
     #[inline]
-    pub(super) fn new(lane: Arc<Lane>) -> Self {
-        Self { lane }
+    #[allow(unsafe_code)]
+    pub(super) fn new(gate: &Owner<Gate>) -> Self {
+        // SAFETY: the call has just been counted in flight, and on nobody else's account. The loan is taken out of the option by
+        // whoever counts that it is no longer, so that happens once.
+        let loan = unsafe { gate.lend() };
+        Self { loan: Some(loan) }
+    }
+
+    /// Gives the permit back, and says how the call went. A limit that adapts itself learns from that; for a fixed limit it is the
+    /// same as dropping the permit. A permit that is only dropped counts as [`Outcome::Ignore`].
+    pub fn finish(self, outcome: Outcome) {
+        let _ = outcome;
     }
 }
 
@@ -37,14 +60,27 @@ pub(super) fn release_on_panic<T>(
 impl Drop for BulkheadPermit {
     #[inline]
     fn drop(&mut self) {
-        self.lane.gate().release();
+        if let Some(loan) = self.loan.take()
+            && let Err(loan) = loan.end_if(Gate::try_leave)
+        {
+            leave_with_care(loan);
+        }
     }
+}
+
+// Somebody waits. Serving them comes after the end of the loan, so it needs a handle of its own.
+#[cold]
+fn leave_with_care(loan: Loan<Gate>) {
+    let gate = loan.own();
+    loan.end(Gate::leave);
+    gate.serve();
 }
 
 impl fmt::Debug for BulkheadPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.loan.as_ref().map(|gate| &gate.settings().name);
         f.debug_struct("BulkheadPermit")
-            .field("bulkhead", &self.lane.gate().settings().name)
+            .field("bulkhead", &name)
             .finish()
     }
 }

@@ -52,6 +52,12 @@ impl Queue {
         }
     }
 
+    /// Lays out places for so many, if there are fewer.
+    pub(super) fn prepare(&mut self, seats: usize) {
+        self.entries
+            .reserve(seats.saturating_sub(self.entries.len()));
+    }
+
     fn entry(&mut self, index: u32) -> &mut Entry {
         &mut self.entries[index as usize]
     }

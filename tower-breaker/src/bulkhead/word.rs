@@ -2,33 +2,71 @@
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// The most calls that fit the word's field, rounded down to a number one can remember.
+/// The most calls that fit the word's field for the limit, rounded down to a number one can remember.
 pub(super) const MAX_CONCURRENT: usize = 250_000;
 /// The most waiters that fit the word's field, rounded down likewise.
 pub(super) const MAX_QUEUE: usize = 16_000;
 
-const IN_FLIGHT_BITS: u32 = 18;
+const IN_FLIGHT_BITS: u32 = 24;
 const QUEUED_BITS: u32 = 14;
+const LIMIT_BITS: u32 = 18;
+
 const QUEUED_SHIFT: u32 = IN_FLIGHT_BITS;
-const ADMITTED_SHIFT: u32 = IN_FLIGHT_BITS + QUEUED_BITS;
+const FLAGS_SHIFT: u32 = QUEUED_SHIFT + QUEUED_BITS;
+const LIMIT_SHIFT: u32 = 64 - LIMIT_BITS;
 
 const ONE_IN_FLIGHT: u64 = 1;
 const ONE_QUEUED: u64 = 1 << QUEUED_SHIFT;
-const ONE_ADMITTED: u64 = 1 << ADMITTED_SHIFT;
+const LOAD: u64 = (1 << FLAGS_SHIFT) - 1;
+// Whoever gives a permit back has more to do than that.
+const ATTENTION: u64 = (1 << LIMIT_SHIFT) - ONE_QUEUED;
 
-const _: () = assert!(MAX_CONCURRENT < 1 << IN_FLIGHT_BITS && MAX_QUEUE < 1 << QUEUED_BITS);
+const _: () = assert!(MAX_CONCURRENT < 1 << LIMIT_BITS && MAX_QUEUE < 1 << QUEUED_BITS);
 
-/// `admitted: 32 | queued: 14 | in flight: 18`, from the high bits to the low ones.
+/// `limit: 18 | flags: 8 | queued: 14 | in flight: 24`, from the high bits to the low ones.
 ///
-/// `admitted` counts modulo 2³²; `gate` extends it to 64 bits. It sits in the word so that counting a call costs no
-/// atomic operation of its own.
+/// The limit is in it so that a call is never admitted by a limit that has been lowered since. There is room for more calls than
+/// any limit, because they may be running when it is lowered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Word(pub(super) u64);
 
 impl Word {
-    #[cfg(all(test, not(breaker_loom)))]
-    pub(super) fn with_admitted(admitted: u32) -> Self {
-        Self(u64::from(admitted) << ADMITTED_SHIFT)
+    pub(super) fn empty(limit: usize) -> Self {
+        debug_assert!(limit <= MAX_CONCURRENT);
+        Self((limit as u64) << LIMIT_SHIFT)
+    }
+
+    pub(super) fn load(word: &AtomicU64) -> Self {
+        Self(word.load(Ordering::Acquire))
+    }
+
+    /// Tries to replace `self` by `to`; gives the word found when another thread was faster.
+    #[inline]
+    pub(super) fn swap(self, word: &AtomicU64, to: Self) -> Result<(), Self> {
+        word.compare_exchange_weak(self.0, to.0, Ordering::AcqRel, Ordering::Acquire)
+            .map(drop)
+            .map_err(Self)
+    }
+
+    /// Replaces it by what `next` makes of it, and gives it as it was; if that makes nothing of it, gives it as it is.
+    #[inline]
+    pub(super) fn update(
+        word: &AtomicU64,
+        mut next: impl FnMut(Self) -> Option<Self>,
+    ) -> Result<Self, Self> {
+        let mut lost = 0;
+        let mut found = Self::load(word);
+        while let Some(to) = next(found) {
+            match found.swap(word, to) {
+                Ok(()) => return Ok(found),
+                Err(actual) => {
+                    crate::sync::give_way(lost);
+                    lost += 1;
+                    found = actual;
+                }
+            }
+        }
+        Err(found)
     }
 
     pub(super) fn in_flight(self) -> usize {
@@ -36,25 +74,37 @@ impl Word {
     }
 
     pub(super) fn queued(self) -> usize {
-        ((self.0 & (ONE_ADMITTED - 1)) >> QUEUED_SHIFT) as usize
+        ((self.0 & LOAD) >> QUEUED_SHIFT) as usize
     }
 
-    pub(super) fn admitted(self) -> u32 {
-        (self.0 >> ADMITTED_SHIFT) as u32
+    pub(super) fn limit(self) -> usize {
+        (self.0 >> LIMIT_SHIFT) as usize
     }
 
-    // A newcomer never overtakes a waiter.
-    pub(super) fn has_room(self, max_concurrent: usize) -> bool {
-        self.in_flight() < max_concurrent && self.queued() == 0
+    /// Whether a newcomer may take a permit. He never overtakes a waiter.
+    #[inline]
+    pub(super) fn has_room(self) -> bool {
+        // A single waiter makes this number larger than any limit.
+        self.0 & LOAD < self.0 >> LIMIT_SHIFT
+    }
+
+    /// Whether a permit is free, for a newcomer or for a waiter.
+    pub(super) fn has_permit(self) -> bool {
+        self.in_flight() < self.limit()
+    }
+
+    /// Whether giving a permit back is all that there is to do for whoever does.
+    #[inline]
+    pub(super) fn needs_no_attention(self) -> bool {
+        self.0 & ATTENTION == 0
     }
 
     pub(super) fn enter(self) -> Self {
-        Self(self.0.wrapping_add(ONE_ADMITTED + ONE_IN_FLIGHT))
+        Self(self.0 + ONE_IN_FLIGHT)
     }
 
-    /// One fewer in flight, whatever else changes meanwhile. Gives the word as it was.
-    pub(super) fn leave(word: &AtomicU64) -> Self {
-        Self(word.fetch_sub(ONE_IN_FLIGHT, Ordering::AcqRel))
+    pub(super) fn leave(self) -> Self {
+        Self(self.0 - ONE_IN_FLIGHT)
     }
 
     pub(super) fn join_queue(self) -> Self {
@@ -64,44 +114,49 @@ impl Word {
     pub(super) fn quit_queue(self) -> Self {
         Self(self.0 - ONE_QUEUED)
     }
+
+    pub(super) fn with_limit(self, limit: usize) -> Self {
+        Self(self.0 & ((1 << LIMIT_SHIFT) - 1) | Self::empty(limit).0)
+    }
 }
 
 #[cfg(all(test, not(breaker_loom)))]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_fields_do_not_touch_each_other() {
-        let mut word = Word(0);
-        for _ in 0..MAX_CONCURRENT {
-            word = word.enter();
-        }
-        for _ in 0..MAX_QUEUE {
-            word = word.join_queue();
-        }
-        let seen = (word.in_flight(), word.queued(), word.admitted() as usize);
-        assert_eq!(seen, (MAX_CONCURRENT, MAX_QUEUE, MAX_CONCURRENT));
-
-        for _ in 0..MAX_QUEUE {
-            word = word.quit_queue();
-        }
-        let shared = AtomicU64::new(word.0);
-        for in_flight in (1..=MAX_CONCURRENT).rev() {
-            assert_eq!(Word::leave(&shared).in_flight(), in_flight);
-        }
-        let word = Word(shared.into_inner());
-        let seen = (word.in_flight(), word.queued(), word.admitted() as usize);
-        assert_eq!(seen, (0, 0, MAX_CONCURRENT));
+    fn fields(word: Word) -> (usize, usize, usize) {
+        (word.in_flight(), word.queued(), word.limit())
     }
 
     #[test]
-    fn the_count_of_admissions_wraps_without_touching_the_rest() {
-        let word = Word::with_admitted(u32::MAX).join_queue().join_queue();
-        assert_eq!(word.admitted(), u32::MAX);
-        let word = word.enter();
-        assert_eq!(
-            (word.in_flight(), word.queued(), word.admitted()),
-            (1, 2, 0)
-        );
+    fn the_fields_do_not_touch_each_other() {
+        let mut word = Word::empty(MAX_CONCURRENT);
+        for _ in 0..MAX_CONCURRENT {
+            assert!(word.has_room());
+            word = word.enter();
+        }
+        assert!(!word.has_room() && word.needs_no_attention());
+        for _ in 0..MAX_QUEUE {
+            word = word.join_queue();
+        }
+        assert!(!word.needs_no_attention());
+        assert_eq!(fields(word), (MAX_CONCURRENT, MAX_QUEUE, MAX_CONCURRENT));
+        word = word.with_limit(1);
+        assert_eq!(fields(word), (MAX_CONCURRENT, MAX_QUEUE, 1));
+        for _ in 0..MAX_QUEUE {
+            word = word.quit_queue();
+        }
+        for in_flight in (0..MAX_CONCURRENT).rev() {
+            word = word.leave();
+            assert_eq!(fields(word), (in_flight, 0, 1));
+        }
+        assert_eq!(word, Word::empty(1));
+    }
+
+    #[test]
+    fn a_newcomer_has_no_room_while_somebody_waits() {
+        let word = Word::empty(MAX_CONCURRENT).join_queue();
+        assert!(!word.has_room() && word.has_permit());
+        assert!(word.quit_queue().has_room());
     }
 }

@@ -10,6 +10,7 @@ mod handle;
 mod model;
 mod panics;
 mod reserving;
+mod resizing;
 mod service;
 mod stress;
 mod support;
