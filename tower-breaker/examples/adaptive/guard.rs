@@ -1,91 +1,55 @@
-// TEMPORARY shim until Bulkhead::adaptive is there.
-use std::{cell::RefCell, time::Duration};
-use tower_breaker::bulkhead::limit::{Algorithm, Sample};
+//! What the calls pass: a real bulkhead, on a clock that the program turns.
 
-pub struct Guard(RefCell<Inner>);
-struct Inner {
-    algorithm: Option<Box<dyn Algorithm>>,
-    limit: usize,
-    in_flight: usize,
-    closes: u64,
-    since: u64,
-    sum: u64,
-    n: u64,
-    most: usize,
-    dropped: bool,
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tower_breaker::{
+    BuildError, Bulkhead, BulkheadPermit,
+    bulkhead::{Outcome, limit::Algorithm},
+};
+
+pub struct Guard {
+    bulkhead: Bulkhead,
+    time: Arc<AtomicU64>,
 }
-pub struct Permit(u64);
+
+pub type Permit = BulkheadPermit;
+
 impl Guard {
-    pub fn fixed(limit: usize) -> Self {
-        Self(RefCell::new(Inner {
-            algorithm: None,
-            limit,
-            in_flight: 0,
-            closes: 100_000_000,
-            since: 0,
-            sum: 0,
-            n: 0,
-            most: 0,
-            dropped: false,
-        }))
+    pub fn fixed(limit: usize) -> Result<Self, BuildError> {
+        Ok(Self {
+            bulkhead: Bulkhead::builder("fixed").max_concurrent(limit).build()?,
+            time: Arc::default(),
+        })
     }
-    pub fn adaptive(a: Box<dyn Algorithm>) -> Self {
-        let g = Self::fixed(a.initial());
-        g.0.borrow_mut().algorithm = Some(a);
-        g
+
+    pub fn adaptive(algorithm: impl Algorithm) -> Result<Self, BuildError> {
+        let time = Arc::new(AtomicU64::new(0));
+        let (origin, turned) = (Instant::now(), time.clone());
+        let clock = move || origin + Duration::from_nanos(turned.load(Ordering::Relaxed));
+        let bulkhead = Bulkhead::builder("adaptive")
+            .adaptive(algorithm)
+            .clock(clock)
+            .build()?;
+        Ok(Self { bulkhead, time })
     }
+
     pub fn limit(&self) -> usize {
-        self.0.borrow().limit
+        self.bulkhead.snapshot().max_concurrent
     }
-    pub fn in_flight(&self) -> usize {
-        self.0.borrow().in_flight
-    }
-    pub fn baseline(&self) -> Duration {
-        self.0
-            .borrow()
-            .algorithm
-            .as_ref()
-            .and_then(|a| a.baseline())
-            .unwrap_or_default()
-    }
+
     pub fn try_enter(&self, now: u64) -> Option<Permit> {
-        let mut g = self.0.borrow_mut();
-        if g.in_flight >= g.limit {
-            return None;
-        }
-        g.in_flight += 1;
-        Some(Permit(now))
+        self.time.store(now, Ordering::Relaxed);
+        self.bulkhead.try_acquire().ok()
     }
-    pub fn finish(&self, p: Permit, now: u64, ok: bool) {
-        let mut g = self.0.borrow_mut();
-        g.most = g.most.max(g.in_flight);
-        g.in_flight -= 1;
-        if ok {
-            g.sum += now - p.0;
-            g.n += 1;
-        } else if p.0 >= g.since {
-            g.dropped = true;
-        }
-        if now >= g.closes && (g.dropped || g.n >= 10) {
-            let rtt = if g.n > 0 {
-                Duration::from_nanos(g.sum / g.n)
-            } else {
-                Duration::ZERO
-            };
-            let mut s = Sample::new(rtt, g.most);
-            s.dropped = g.dropped;
-            if g.dropped {
-                g.since = now;
-            }
-            g.closes = now + (2 * rtt.as_nanos() as u64).max(100_000_000);
-            g.sum = 0;
-            g.n = 0;
-            g.most = 0;
-            g.dropped = false;
-            if let Some(a) = &mut g.algorithm {
-                let l = a.update(&s);
-                g.limit = l;
-            }
-        }
+
+    pub fn finish(&self, permit: Permit, now: u64, outcome: Outcome) {
+        self.time.store(now, Ordering::Relaxed);
+        permit.finish(outcome);
     }
 }

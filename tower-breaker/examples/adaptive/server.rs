@@ -5,6 +5,8 @@ use std::{
     collections::{BinaryHeap, VecDeque},
 };
 
+use tower_breaker::bulkhead::Outcome;
+
 use crate::{
     chance::Chance,
     guard::{Guard, Permit},
@@ -37,9 +39,8 @@ impl Phase {
 /// What happened in one second.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Second {
-    /// At its end.
-    pub limit: usize,
-    /// On average over its calls.
+    /// On average over the calls that came, admitted or not. The same for the next.
+    pub limit: f64,
     pub in_flight: f64,
     /// Calls answered in time.
     pub answered: u32,
@@ -81,6 +82,7 @@ pub fn play(world: &World<'_>, guard: &Guard) -> Vec<Second> {
         calls: Vec::new(),
         waiting: VecDeque::new(),
         busy: 0,
+        in_flight: 0,
         now: 0,
         seconds: Vec::new(),
         second: Tally::default(),
@@ -98,6 +100,7 @@ struct Tally {
     timed_out: u32,
     refused: u32,
     latency: u64,
+    limits: u64,
     in_flight: u64,
     looks: u64,
 }
@@ -112,6 +115,7 @@ struct Run<'a> {
     calls: Vec<Call>,
     waiting: VecDeque<usize>,
     busy: usize,
+    in_flight: u64,
     now: u64,
     seconds: Vec<Second>,
     second: Tally,
@@ -143,8 +147,9 @@ impl Run<'_> {
             Event::Answered(call) => self.answered(call),
             Event::TimesOut(call) => {
                 if let Some(permit) = self.calls[call].permit.take() {
+                    self.in_flight -= 1;
                     self.second.timed_out += 1;
-                    self.guard.finish(permit, self.now, false);
+                    self.guard.finish(permit, self.now, Outcome::Overload);
                 }
             }
         }
@@ -156,12 +161,14 @@ impl Run<'_> {
             .chance
             .exponential(SECOND as f64 / self.phase().offered);
         self.schedule(self.now + gap as u64, Event::Arrival);
-        self.second.in_flight += self.guard.in_flight() as u64;
+        self.second.limits += self.guard.limit() as u64;
+        self.second.in_flight += self.in_flight;
         self.second.looks += 1;
         let Some(permit) = self.guard.try_enter(self.now) else {
             self.second.refused += 1;
             return;
         };
+        self.in_flight += 1;
         let call = self.calls.len();
         self.calls.push(Call {
             permit: Some(permit),
@@ -187,9 +194,10 @@ impl Run<'_> {
     fn answered(&mut self, call: usize) {
         self.busy -= 1;
         if let Some(permit) = self.calls[call].permit.take() {
+            self.in_flight -= 1;
             self.second.answered += 1;
             self.second.latency += self.now - self.calls[call].began;
-            self.guard.finish(permit, self.now, true);
+            self.guard.finish(permit, self.now, Outcome::Success);
         }
     }
 
@@ -197,7 +205,7 @@ impl Run<'_> {
         let tally = std::mem::take(&mut self.second);
         let mean = |sum: u64, of: u64| sum as f64 / of.max(1) as f64;
         self.seconds.push(Second {
-            limit: self.guard.limit(),
+            limit: mean(tally.limits, tally.looks),
             in_flight: mean(tally.in_flight, tally.looks),
             answered: tally.answered,
             timed_out: tally.timed_out,

@@ -8,36 +8,41 @@ use std::{
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{Acquire, BulkheadPermit, permit::release_on_panic};
-use crate::{Refused, mode::ErrorMode};
+use super::{Acquire, BulkheadPermit, Outcome, permit::release_on_panic};
+use crate::{
+    Refused,
+    classify::{ClassifyCall, EveryError},
+    mode::ErrorMode,
+};
 
 pin_project! {
     /// A call behind a bulkhead that refuses when it is full. Gives its permit back when it has finished, panics or is dropped.
     #[must_use = "futures do nothing unless polled"]
-    pub struct ResponseFuture<F, M> {
+    pub struct ResponseFuture<F, M, K = EveryError> {
         #[pin]
-        state: State<F>,
+        state: State<F, K>,
         mode: M,
     }
 }
 
 pin_project! {
     #[project = StateProj]
-    enum State<F> {
+    enum State<F, K> {
         // The order matters: the inner call lets go of all it holds before the permit admits another.
         // `None` once the inner call has panicked: the permit does not wait for whoever keeps the future then.
-        Running { #[pin] call: F, permit: Option<BulkheadPermit> },
+        Running { #[pin] call: F, judge: Option<K>, permit: Option<BulkheadPermit> },
         Refused { refused: Option<Refused> },
         Done,
     }
 }
 
-impl<F, M> ResponseFuture<F, M> {
+impl<F, M, K> ResponseFuture<F, M, K> {
     #[inline]
-    pub(super) fn running(call: F, permit: BulkheadPermit, mode: M) -> Self {
+    pub(super) fn running(call: F, permit: BulkheadPermit, judge: K, mode: M) -> Self {
         Self {
             state: State::Running {
                 call,
+                judge: Some(judge),
                 permit: Some(permit),
             },
             mode,
@@ -55,10 +60,11 @@ impl<F, M> ResponseFuture<F, M> {
     }
 }
 
-impl<F, M, Res, Err> Future for ResponseFuture<F, M>
+impl<F, M, K, Res, Err> Future for ResponseFuture<F, M, K>
 where
     F: Future<Output = Result<Res, Err>>,
     M: ErrorMode<Res, Err>,
+    K: ClassifyCall<Res, Err>,
 {
     type Output = Result<Res, M::Error>;
 
@@ -67,12 +73,24 @@ where
         let mut this = self.project();
         match this.state.as_mut().project() {
             StateProj::Running { permit: None, .. } => polled_after_completion(),
-            StateProj::Running { call, permit } => {
+            StateProj::Running {
+                call,
+                judge,
+                permit,
+            } => {
                 let mode = this.mode;
-                let result = ready!(release_on_panic(permit, || {
-                    call.poll(cx).map_err(|err| mode.inner(err))
+                let (result, outcome) = ready!(release_on_panic(permit, || {
+                    call.poll(cx).map(|result| {
+                        let verdict = judge.take().map(|judge| judge.verdict(result.as_ref()));
+                        let outcome = verdict.map_or(Outcome::Ignore, Outcome::from);
+                        (result.map_err(|err| mode.inner(err)), outcome)
+                    })
                 }));
+                let permit = permit.take();
                 this.state.set(State::Done);
+                if let Some(permit) = permit {
+                    permit.finish(outcome);
+                }
                 Poll::Ready(result)
             }
             StateProj::Refused { refused } => match refused.take() {
@@ -84,7 +102,7 @@ where
     }
 }
 
-impl<F, M> fmt::Debug for ResponseFuture<F, M> {
+impl<F, M, K> fmt::Debug for ResponseFuture<F, M, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
             State::Running { .. } => "running",
@@ -101,49 +119,51 @@ pin_project! {
     /// A call behind a bulkhead with a queue. Waits for its permit if it must, then makes its clone of the inner service
     /// ready and calls it. Dropping it leaves the queue, or gives the permit back; so does a panic of the inner service.
     #[must_use = "futures do nothing unless polled"]
-    pub struct WaitingFuture<S, Req, M>
+    pub struct WaitingFuture<S, Req, M, K = EveryError>
     where
         S: Service<Req>,
     {
         #[pin]
-        stage: Stage<S, Req, M>,
+        stage: Stage<S, Req, M, K>,
     }
 }
 
 pin_project! {
     #[project = StageProj]
-    enum Stage<S, Req, M>
+    enum Stage<S, Req, M, K>
     where
         S: Service<Req>,
     {
-        Waiting { #[pin] permit: Acquire, parts: Option<Parts<S, Req, M>> },
-        Readying { parts: Option<Parts<S, Req, M>>, permit: Option<BulkheadPermit> },
-        Calling { #[pin] call: ResponseFuture<S::Future, M> },
+        Waiting { #[pin] permit: Acquire, parts: Option<Parts<S, Req, M, K>> },
+        Readying { parts: Option<Parts<S, Req, M, K>>, permit: Option<BulkheadPermit> },
+        Calling { #[pin] call: ResponseFuture<S::Future, M, K> },
     }
 }
 
 // What it takes to make the call once it may be made.
-struct Parts<S, Req, M> {
+struct Parts<S, Req, M, K> {
     service: S,
     request: Req,
+    judge: K,
     mode: M,
 }
 
-impl<S: Service<Req>, Req, M> WaitingFuture<S, Req, M> {
+impl<S: Service<Req>, Req, M, K> WaitingFuture<S, Req, M, K> {
     #[inline]
-    pub(super) fn calling(call: ResponseFuture<S::Future, M>) -> Self {
+    pub(super) fn calling(call: ResponseFuture<S::Future, M, K>) -> Self {
         Self {
             stage: Stage::Calling { call },
         }
     }
 
-    pub(super) fn waiting(permit: Acquire, service: S, request: Req, mode: M) -> Self {
+    pub(super) fn waiting(permit: Acquire, service: S, request: Req, judge: K, mode: M) -> Self {
         Self {
             stage: Stage::Waiting {
                 permit,
                 parts: Some(Parts {
                     service,
                     request,
+                    judge,
                     mode,
                 }),
             },
@@ -151,10 +171,11 @@ impl<S: Service<Req>, Req, M> WaitingFuture<S, Req, M> {
     }
 }
 
-impl<S, Req, M> Future for WaitingFuture<S, Req, M>
+impl<S, Req, M, K> Future for WaitingFuture<S, Req, M, K>
 where
     S: Service<Req>,
     M: ErrorMode<S::Response, S::Error>,
+    K: ClassifyCall<S::Response, S::Error>,
 {
     type Output = Result<S::Response, M::Error>;
 
@@ -195,7 +216,7 @@ where
                     }
                     let call = admitted.service.call(admitted.request);
                     Stage::Calling {
-                        call: ResponseFuture::running(call, permit, admitted.mode),
+                        call: ResponseFuture::running(call, permit, admitted.judge, admitted.mode),
                     }
                 }
             };
@@ -204,7 +225,7 @@ where
     }
 }
 
-impl<S: Service<Req>, Req, M> fmt::Debug for WaitingFuture<S, Req, M> {
+impl<S: Service<Req>, Req, M, K> fmt::Debug for WaitingFuture<S, Req, M, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stage: &dyn fmt::Debug = match &self.stage {
             Stage::Waiting { permit, .. } => permit,

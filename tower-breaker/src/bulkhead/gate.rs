@@ -15,6 +15,7 @@ use std::{
 };
 
 use super::{
+    adaptive::Adaptive,
     queue::{Left, Queue, Seat},
     snapshot::{Refusals, Snapshot, Waits},
     word::Word,
@@ -57,6 +58,7 @@ pub(super) struct Gate {
     word: AtomicU64,
     settings: Settings,
     label: Label,
+    adaptive: Option<Adaptive>,
     counts: Striped<4>,
     line: Mutex<Line>,
 }
@@ -86,17 +88,38 @@ unsafe impl Lender for Gate {
 }
 
 impl Gate {
+    #[cfg(test)]
     pub(super) fn new(settings: Settings) -> Self {
+        Self::with(settings, None)
+    }
+
+    /// With a limit that finds itself, if there is an `adaptive`; `max_concurrent` is where it begins.
+    pub(super) fn with(settings: Settings, adaptive: Option<Adaptive>) -> Self {
+        // All the seats that will ever be needed, so that a growing limit allocates nothing.
+        let largest = adaptive
+            .as_ref()
+            .map_or(settings.max_concurrent, Adaptive::max);
         Self {
             word: AtomicU64::new(Word::empty(settings.max_concurrent).0),
             label: Label::new(Arc::clone(&settings.name)),
             counts: Striped::new(),
             line: Mutex::new(Line {
-                queue: Queue::with_seats(settings.seats_for(settings.max_concurrent)),
+                queue: Queue::with_seats(settings.seats_for(largest)),
                 waits: Waits::default(),
             }),
+            adaptive,
             settings,
         }
+    }
+
+    #[inline]
+    pub(super) fn adaptive(&self) -> Option<&Adaptive> {
+        self.adaptive.as_ref()
+    }
+
+    #[inline]
+    pub(super) fn in_flight(&self) -> usize {
+        self.load().in_flight()
     }
 
     pub(super) fn settings(&self) -> &Settings {
@@ -289,6 +312,7 @@ impl Gate {
                 waited_too_long: self.counts.sum(WAITED),
             },
             waits: line.waits,
+            adaptive: self.adaptive().map(Adaptive::figures),
         }
     }
 }

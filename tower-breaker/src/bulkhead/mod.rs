@@ -58,6 +58,7 @@
 //!   counter). A timer runs only for calls that wait, and only with [`max_wait`](BulkheadBuilder::max_wait).
 
 mod acquire;
+mod adaptive;
 mod builder;
 mod future;
 mod gate;

@@ -1,7 +1,10 @@
 use std::{fmt, mem};
 
 use super::gate::Gate;
-use crate::ownership::{Loan, Owner};
+use crate::{
+    classify::Verdict,
+    ownership::{Loan, Owner},
+};
 
 /// How a call went, in the eyes of a limit that adapts itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,6 +22,8 @@ pub enum Outcome {
 pub struct BulkheadPermit {
     // `None` only while it is being given back.
     loan: Option<Loan<Gate>>,
+    // By the clock of a limit that finds itself; of no meaning otherwise.
+    started: u64,
 }
 
 impl BulkheadPermit {
@@ -29,13 +34,40 @@ impl BulkheadPermit {
         // SAFETY: the call has just been counted in flight, and on nobody else's account. The loan is taken out of the option by
         // whoever counts that it is no longer, so that happens once.
         let loan = unsafe { gate.lend() };
-        Self { loan: Some(loan) }
+        let mut permit = Self {
+            loan: Some(loan),
+            started: 0,
+        };
+        if let Some(adaptive) = gate.adaptive() {
+            // With the permit at hand, in case the clock, which is the user's, panics.
+            permit.started = adaptive.now();
+        }
+        permit
     }
 
     /// Gives the permit back, and says how the call went. A limit that adapts itself learns from that; for a fixed limit it is the
     /// same as dropping the permit. A permit that is only dropped counts as [`Outcome::Ignore`].
+    ///
+    /// # Panics
+    ///
+    /// When the [`Algorithm`](super::limit::Algorithm) does, or the clock. The permit is given back all the same.
+    #[inline]
     pub fn finish(self, outcome: Outcome) {
-        let _ = outcome;
+        if let Some(gate) = &self.loan
+            && let Some(adaptive) = gate.adaptive()
+        {
+            adaptive.listen(gate, self.started, outcome);
+        }
+    }
+}
+
+impl From<Verdict> for Outcome {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Success => Self::Success,
+            Verdict::Failure => Self::Overload,
+            Verdict::Ignore => Self::Ignore,
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::limit::Figures;
+
 /// A bulkhead at one moment. `in_flight`, `queued` and `admitted` belong together exactly; the other counts may be a few
 /// calls younger.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 pub struct Snapshot {
     /// The bulkhead's name.
     pub name: Arc<str>,
-    /// How many calls may run at once.
+    /// How many calls may run at once, at this moment.
     pub max_concurrent: usize,
     /// How many calls may wait.
     pub max_queue: usize,
@@ -25,6 +27,8 @@ pub struct Snapshot {
     pub refused: Refusals,
     /// What came of waiting so far.
     pub waits: Waits,
+    /// How the limit came to be what it is, if it finds itself.
+    pub adaptive: Option<Figures>,
 }
 
 /// Refusals by reason.

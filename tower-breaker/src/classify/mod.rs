@@ -136,6 +136,30 @@ impl<Res, Err: 'static> ClassifyCall<Res, Err> for AnyError {
     }
 }
 
+/// Every error is a failure, whatever it is, and every response a success. Asks nothing of any type, for which it cannot tell a limiter's refusal
+/// from a failure. The default of a [`BulkheadLayer`](crate::BulkheadLayer), which has no use for verdicts unless its limit is adaptive.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EveryError;
+
+impl<Req, Res, Err> Classify<Req, Res, Err> for EveryError {
+    type Call = Self;
+
+    #[inline]
+    fn begin(&self, _: &Req) -> Self {
+        *self
+    }
+}
+
+impl<Res, Err> ClassifyCall<Res, Err> for EveryError {
+    #[inline]
+    fn verdict(self, result: Result<&Res, &Err>) -> Verdict {
+        match result {
+            Ok(_) => Verdict::Success,
+            Err(_) => Verdict::Failure,
+        }
+    }
+}
+
 /// As [`AnyError`], for error types that implement [`std::error::Error`]: looks for a limiter's refusal through the whole
 /// chain of sources, whatever their types.
 #[derive(Debug, Clone, Copy, Default)]

@@ -53,9 +53,18 @@ pub(super) fn of_refusal(refused: &Refused) -> Verdict {
 
 // The first in the chain that is known decides.
 fn in_chain(err: &(dyn StdError + 'static)) -> Verdict {
-    iter::successors(Some(err), |&err| err.source())
+    iter::successors(Some(err), |&err| next(err))
         .find_map(of_one)
         .unwrap_or(Verdict::Ignore)
+}
+
+// An `io::Error` around another error is skipped by its own `source`, which gives that of the other.
+fn next<'a>(err: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    let inner = err.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    match inner {
+        Some(inner) => Some(inner),
+        None => err.source(),
+    }
 }
 
 fn of_one(err: &(dyn StdError + 'static)) -> Option<Verdict> {
