@@ -33,8 +33,7 @@ const STYLE: &str = r#".adaptive { --page: #ffffff; --ink: #1f2328; --soft: #596
 .fixed { stroke: var(--fixed); }
 .wide { stroke: var(--fixed); stroke-dasharray: 2 3; }
 .best { stroke: var(--best); stroke-width: 1.2; stroke-dasharray: 6 4; }
-.published { stroke: var(--published); }
-.dotted { stroke-dasharray: 2 3; }"#;
+.published { stroke: var(--published); }"#;
 
 struct Panel {
     name: &'static str,
@@ -99,7 +98,6 @@ fn class(guard: &str) -> &'static str {
         "fixed 100" => "fixed",
         "fixed 400" => "wide",
         "published gradient2" => "published",
-        "published vegas" => "published dotted",
         _ => "best",
     }
 }
@@ -120,7 +118,7 @@ pub fn drift(played: &Played) -> String {
     let drawn = draw(
         played,
         "drift",
-        "Constant overload of 40 workers: the published forms drift, these do not",
+        "Constant overload of 40 workers: the published Gradient2 drifts, these do not",
         &[DRIFTING, LATENCY],
         60,
     );

@@ -127,13 +127,10 @@ pub fn changes() -> Result<Played, BuildError> {
 }
 
 pub fn constant() -> Result<Played, BuildError> {
-    let mut guards = vec![
-        (
-            "published gradient2",
-            Guard::adaptive(published::Gradient2::new())?,
-        ),
-        ("published vegas", Guard::adaptive(published::Vegas::new())?),
-    ];
+    let mut guards = vec![(
+        "published gradient2",
+        Guard::adaptive(published::Gradient2::new())?,
+    )];
     guards.extend(adaptive()?);
     Ok(played(world(CONSTANT, 300), guards))
 }

@@ -9,8 +9,13 @@
 
 use super::Sample;
 
-/// A latency that fell to this share when the limit was halved is still made of queue: it would have fallen to a half.
-const STILL_QUEUEING: f64 = 0.6;
+/// A latency that fell to less than this share when the limit was halved may still be made of queue: then it would have fallen to a half, were it
+/// not for chance.
+const STILL_QUEUEING: f64 = 0.75;
+/// A latency within this of the one found last time differs by chance, and is averaged with it. Beyond, it replaces it, and is looked at again soon.
+const SAME: f64 = 0.2;
+/// The weight of the latest in that average.
+const WEIGHT: f64 = 0.25;
 /// A latency up to this many times the one found last time confirms it.
 const CONFIRMS: f64 = 1.1;
 
@@ -20,6 +25,8 @@ pub(super) struct Probe {
     state: State,
     // The latency that the last probe found.
     found: Option<f64>,
+    // The limit after the last probe. If half of it is gone, it is time to see whether that is right.
+    went_on_with: f64,
     // Spreads the probes of many clients; see `wait`.
     mixed: u64,
 }
@@ -59,6 +66,7 @@ impl Probe {
             every,
             state: State::Waiting(first),
             found: None,
+            went_on_with: 0.0,
             mixed: 0,
         }
     }
@@ -72,7 +80,7 @@ impl Probe {
         let rtt = sample.nanos();
         self.mixed = (self.mixed ^ rtt.to_bits()).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         match self.state {
-            State::Waiting(windows) if windows > 0 => {
+            State::Waiting(windows) if windows > 0 && limit >= self.went_on_with / 2.0 => {
                 self.state = State::Waiting(windows - 1);
                 Step::Adapt
             }
@@ -112,6 +120,7 @@ impl Probe {
             State::Draining(halved) | State::Measuring(halved) => {
                 // Soon again: what the probe was for is still not known.
                 self.state = State::Waiting(self.every / 8);
+                self.went_on_with = 0.0;
                 halved.from
             }
         }
@@ -128,8 +137,15 @@ impl Probe {
     }
 
     fn measured(&mut self, rtt: f64, limit: f64) -> Step {
+        let change = self.found.map_or(0.0, |found| rtt / found - 1.0);
+        let rtt = match self.found {
+            Some(found) if change.abs() <= SAME => found + (rtt - found) * WEIGHT,
+            _ => rtt,
+        };
         self.found = Some(rtt);
-        self.state = State::Waiting(self.wait());
+        self.went_on_with = limit;
+        let wait = self.wait();
+        self.state = State::Waiting(if change.abs() <= SAME { wait } else { wait / 4 });
         Step::Measured { rtt, limit }
     }
 

@@ -9,12 +9,10 @@ use crate::BuildError;
 
 /// The latency without load is measured for the first time after so many windows.
 const FIRST_PROBE: u32 = 10;
-/// A measurement within this of what was believed is averaged with it; beyond, it replaces it.
-const SAME: f64 = 0.1;
+/// A latency within this of the one believed in differs by chance.
+const SAME: f64 = 0.2;
 /// So many windows in a row must be faster than was believed before that is given up.
 const FASTER_WINDOWS: u32 = 3;
-/// The weight of a measurement in that average.
-const WEIGHT: f64 = 0.25;
 
 /// Estimates how many calls queue in the dependency, `limit × (1 - unburdened / present)` by latencies, and keeps that between
 /// [`alpha`](VegasBuilder::alpha) and [`beta`](VegasBuilder::beta). Up to [`threshold`](VegasBuilder::threshold) it grows by `beta`, below
@@ -25,9 +23,9 @@ const WEIGHT: f64 = 0.25;
 /// concurrency-limits, `VegasLimit`, for its use on calls and for the numbers. What is different here, and why:
 ///
 /// * The latency without load is measured about every [`probe_every`](VegasBuilder::probe_every) windows at half the limit, as
-///   [`Gradient2`](super::Gradient2) does. There, the latency of one sample under load is taken for it, and the limit drifts upwards under
-///   constant overload.
-/// * Between two measurements a shorter latency is believed only if three windows in a row were shorter by a tenth. The shortest of
+///   [`Gradient2`](super::Gradient2) does. There, the latency of one sample under load is taken for it, so that each time under constant overload the
+///   queue that stands passes for none, and another is allowed on top.
+/// * Between two measurements a shorter latency is believed only if three windows in a row were shorter by a fifth. The shortest of
 ///   many averages would be too short by chance, and the difference would pass for a queue.
 /// * A drop takes a share of the limit ([`backoff`](VegasBuilder::backoff)), as loss does in TCP Vegas, not just one call.
 ///
@@ -211,16 +209,6 @@ impl Vegas {
         let limit = self.options.bounds.clamp(limit);
         self.set(self.limit * (1.0 - smoothing) + limit * smoothing)
     }
-
-    fn measured(&mut self, rtt: f64) {
-        self.faster = Faster::default();
-        self.unburdened = Some(match self.unburdened {
-            Some(believed) if (rtt / believed - 1.0).abs() <= SAME => {
-                believed + (rtt - believed) * WEIGHT
-            }
-            _ => rtt,
-        });
-    }
 }
 
 impl Algorithm for Vegas {
@@ -243,7 +231,8 @@ impl Algorithm for Vegas {
             Step::Adapt => self.adapt(sample),
             Step::Probe(limit) => self.set(limit),
             Step::Measured { rtt, limit } => {
-                self.measured(rtt);
+                self.unburdened = Some(rtt);
+                self.faster = Faster::default();
                 self.set(limit)
             }
         }
