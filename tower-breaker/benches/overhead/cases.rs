@@ -6,6 +6,8 @@ use tower::{Service, limit::GlobalConcurrencyLimitLayer, timeout::TimeoutLayer};
 use tower_breaker::{
     Bulkhead, BulkheadLayer, CircuitBreaker, CircuitBreakerLayer, FailureRate, SlowCallRate,
     breaker::{CircuitBreakerBuilder, QuantaClock},
+    bulkhead::limit::{Aimd, Algorithm, Gradient2, Vegas},
+    classify::Overload,
 };
 
 use crate::work::{Bare, Case, Kind, floor, in_runtime, layered};
@@ -68,6 +70,18 @@ pub fn all() -> Vec<Case> {
         .build()
         .unwrap();
 
+    let adaptive = |algorithm: Box<dyn Algorithm>, quick: bool| {
+        let adaptive = Bulkhead::builder("bench").adaptive(algorithm);
+        let bulkhead = match quick {
+            true => adaptive.clock(counter.clone()).build().unwrap(),
+            false => adaptive.clock(Instant::now).build().unwrap(),
+        };
+        BulkheadLayer::new(bulkhead).typed().classify(Overload)
+    };
+    let aimd = || Box::new(Aimd::builder().build().unwrap());
+    let gradient2 = || Box::new(Gradient2::builder().build().unwrap());
+    let vegas = || Box::new(Vegas::builder().build().unwrap());
+
     let typed_breaker =
         |breaker: &CircuitBreaker| CircuitBreakerLayer::new(breaker.clone()).typed();
     let typed_bulkhead = |bulkhead: &Bulkhead| BulkheadLayer::new(bulkhead.clone()).typed();
@@ -125,6 +139,21 @@ pub fn all() -> Vec<Case> {
                 make()
             }
         }),
+        ours("adaptive-aimd", layered(adaptive(aimd(), true))),
+        ours("adaptive-gradient2", layered(adaptive(gradient2(), true))),
+        ours("adaptive-vegas", layered(adaptive(vegas(), true))),
+        ours(
+            "adaptive-aimd-system-clock",
+            layered(adaptive(aimd(), false)),
+        ),
+        ours(
+            "adaptive-gradient2-system-clock",
+            layered(adaptive(gradient2(), false)),
+        ),
+        ours(
+            "adaptive-vegas-system-clock",
+            layered(adaptive(vegas(), false)),
+        ),
         ours("stack-breaker-bulkhead", layered(stack)),
         context(
             "bulkhead, may wait",

@@ -5,8 +5,8 @@ use std::fmt::{self, Write};
 use crate::{server::Second, worlds::Played};
 
 const WIDTH: f64 = 960.0;
-const LEFT: f64 = 92.0;
-const RIGHT: f64 = 944.0;
+const LEFT: f64 = 108.0;
+const RIGHT: f64 = 926.0;
 const TOP: f64 = 92.0;
 const PANEL: f64 = 118.0;
 const GAP: f64 = 22.0;

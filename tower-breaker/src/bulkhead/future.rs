@@ -79,16 +79,20 @@ where
                 permit,
             } => {
                 let mode = this.mode;
-                let (result, outcome) = ready!(release_on_panic(permit, || {
+                // A fixed limit does not ask how calls went, and does not pay for it.
+                let listens = permit.as_ref().is_some_and(BulkheadPermit::listens);
+                let mut outcome = Outcome::Ignore;
+                let result = ready!(release_on_panic(permit, || {
                     call.poll(cx).map(|result| {
-                        let verdict = judge.take().map(|judge| judge.verdict(result.as_ref()));
-                        let outcome = verdict.map_or(Outcome::Ignore, Outcome::from);
-                        (result.map_err(|err| mode.inner(err)), outcome)
+                        if listens && let Some(judge) = judge.take() {
+                            outcome = judge.verdict(result.as_ref()).into();
+                        }
+                        result.map_err(|err| mode.inner(err))
                     })
                 }));
-                let permit = permit.take();
+                let heard = if listens { permit.take() } else { None };
                 this.state.set(State::Done);
-                if let Some(permit) = permit {
+                if let Some(permit) = heard {
                     permit.finish(outcome);
                 }
                 Poll::Ready(result)

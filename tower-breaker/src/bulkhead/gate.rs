@@ -126,6 +126,7 @@ impl Gate {
         &self.settings
     }
 
+    #[inline]
     fn load(&self) -> Word {
         Word::load(&self.word)
     }

@@ -45,6 +45,14 @@ impl BulkheadPermit {
         permit
     }
 
+    // Whether it is of interest how the call went.
+    #[inline]
+    pub(super) fn listens(&self) -> bool {
+        self.loan
+            .as_ref()
+            .is_some_and(|gate| gate.adaptive().is_some())
+    }
+
     /// Gives the permit back, and says how the call went. A limit that adapts itself learns from that; for a fixed limit it is the
     /// same as dropping the permit. A permit that is only dropped counts as [`Outcome::Ignore`].
     ///
