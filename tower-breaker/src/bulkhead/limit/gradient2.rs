@@ -127,7 +127,7 @@ impl Gradient2Builder {
         self
     }
 
-    /// What share of the limit is left after a drop: 0.1 to 0.99. The default is 0.9.
+    /// What share of the limit is left after a drop, which takes one call at least: 0.1 to 0.99. The default is 0.9.
     pub fn backoff(mut self, share: f64) -> Self {
         self.backoff = share;
         self
@@ -201,7 +201,7 @@ impl Algorithm for Gradient2 {
     fn update(&mut self, sample: &Sample) -> usize {
         if sample.dropped {
             let limit = self.probe.break_off(self.limit);
-            return self.set(limit * self.options.backoff);
+            return self.set((limit * self.options.backoff).min(limit - 1.0));
         }
         let min = self.options.bounds.min as f64;
         match self.probe.step(self.limit, min, sample) {

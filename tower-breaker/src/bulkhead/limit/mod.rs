@@ -58,6 +58,8 @@
 
 mod aimd;
 mod gradient2;
+#[cfg(all(test, breaker_loom))]
+mod loom_tests;
 mod options;
 mod probe;
 pub(super) mod sampler;

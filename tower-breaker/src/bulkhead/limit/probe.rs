@@ -156,3 +156,111 @@ impl Probe {
         (f64::from(self.every) * (0.75 + share / 2.0)) as u32
     }
 }
+
+#[cfg(all(test, not(breaker_loom)))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    // A dependency with so many workers that take 20 ms, and more calls than it can answer. Gives the limits of the probe, and how it ended.
+    fn probe(workers: f64, limit: f64, min: f64, mut probe: Probe) -> (Vec<f64>, Step, Probe) {
+        let (mut now, mut limits) = (limit, Vec::new());
+        loop {
+            let rtt = Duration::from_secs_f64(0.02 * (now / workers).max(1.0));
+            match probe.step(now, min, &Sample::new(rtt, now as usize)) {
+                Step::Probe(limit) => {
+                    if limit != now {
+                        limits.push(limit);
+                    }
+                    now = limit;
+                }
+                end => return (limits, end, probe),
+            }
+        }
+    }
+
+    fn measured(step: Step) -> (f64, f64) {
+        match step {
+            Step::Measured { rtt, limit } => ((rtt / 1e5).round() / 10.0, limit),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn it_halves_until_that_no_longer_helps() {
+        let (limits, end, _) = probe(40.0, 800.0, 1.0, Probe::new(0, 100));
+        assert_eq!(limits, [400.0, 200.0, 100.0, 50.0, 25.0]);
+        assert_eq!(measured(end), (20.0, 100.0));
+        // Nothing queued: back to what it was.
+        let (limits, end, _) = probe(40.0, 30.0, 1.0, Probe::new(0, 100));
+        assert_eq!((limits, measured(end)), (vec![15.0], (20.0, 30.0)));
+    }
+
+    #[test]
+    fn what_was_found_before_needs_no_second_look() {
+        let (limits, _, mut again) = probe(40.0, 76.0, 1.0, Probe::new(0, 100));
+        assert_eq!(limits, [38.0, 19.0]);
+        again.state = State::Waiting(0);
+        let (limits, end, _) = probe(40.0, 76.0, 1.0, again);
+        assert_eq!((limits, measured(end)), (vec![38.0], (20.0, 76.0)));
+    }
+
+    #[test]
+    fn without_room_below_the_present_has_to_do() {
+        let (limits, end, _) = probe(5.0, 20.0, 18.0, Probe::new(0, 100));
+        assert_eq!((limits, measured(end)), (vec![], (80.0, 20.0)));
+        let (limits, end, _) = probe(5.0, 1.0, 1.0, Probe::new(0, 100));
+        assert_eq!((limits, measured(end)), (vec![], (20.0, 1.0)));
+    }
+
+    #[test]
+    fn spare_room_is_a_probe_by_itself() {
+        let mut probe = Probe::new(0, 100);
+        let quiet = Sample::new(Duration::from_millis(20), 10);
+        assert_eq!(measured(probe.step(50.0, 1.0, &quiet)), (20.0, 50.0));
+        assert!(!probe.is_running());
+    }
+
+    #[test]
+    fn a_drop_breaks_it_off() {
+        let mut probe = Probe::new(0, 100);
+        let busy = Sample::new(Duration::from_millis(20), 50);
+        assert_eq!(probe.step(50.0, 1.0, &busy), Step::Probe(25.0));
+        assert_eq!(probe.break_off(25.0), 50.0);
+        assert!(!probe.is_running());
+        assert_eq!(probe.break_off(45.0), 45.0);
+    }
+
+    #[test]
+    fn the_next_one_comes_after_about_as_many_windows_as_it_was_told() {
+        let mut waits = Vec::new();
+        let (_, _, mut next) = probe(40.0, 30.0, 1.0, Probe::new(0, 100));
+        let busy = |chance: u64| Sample::new(Duration::from_nanos(20_000_000 + chance), 30);
+        for round in 0..50 {
+            let mut windows = 0;
+            while next.step(30.0, 1.0, &busy(round)) == Step::Adapt {
+                windows += 1;
+            }
+            waits.push(windows);
+            while !matches!(next.step(15.0, 1.0, &busy(round)), Step::Measured { .. }) {}
+        }
+        assert!(
+            waits.iter().all(|wait| (75..=125).contains(wait)),
+            "{waits:?}"
+        );
+        let (least, most) = (waits.iter().min(), waits.iter().max());
+        assert!(
+            least < Some(&90) && most > Some(&110),
+            "not spread: {waits:?}"
+        );
+    }
+
+    #[test]
+    fn losing_half_of_the_limit_is_reason_enough() {
+        let (_, _, mut probe) = probe(40.0, 60.0, 1.0, Probe::new(0, 100));
+        let busy = Sample::new(Duration::from_millis(40), 60);
+        assert_eq!(probe.step(31.0, 1.0, &busy), Step::Adapt);
+        assert_eq!(probe.step(29.0, 1.0, &busy), Step::Probe(14.5));
+    }
+}

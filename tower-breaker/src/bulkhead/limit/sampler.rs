@@ -270,3 +270,78 @@ impl fmt::Debug for Sampler {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(breaker_loom)))]
+mod tests {
+    use std::{ops::RangeInclusive, thread};
+
+    use super::*;
+
+    struct Still;
+
+    impl Algorithm for Still {
+        fn initial(&self) -> usize {
+            5
+        }
+
+        fn bounds(&self) -> RangeInclusive<usize> {
+            5..=5
+        }
+
+        fn update(&mut self, _: &Sample) -> usize {
+            5
+        }
+    }
+
+    #[test]
+    fn a_mean_is_right_up_to_the_unit_and_a_minute_is_the_longest() {
+        let mean = |latencies: &[u64]| {
+            let sum = latencies.iter().map(|&nanos| Packed::result(nanos));
+            Packed(sum.fold(0, u64::wrapping_add)).mean()
+        };
+        assert_eq!(mean(&[]), None);
+        assert_eq!(mean(&[0]), Some(Duration::ZERO));
+        for nanos in [1_u64, 1_000, 20_000_000, 3_000_000_000, 59_000_000_000] {
+            let found = mean(&[nanos, nanos, nanos]).unwrap().as_nanos() as u64;
+            assert!(found.abs_diff(nanos) <= 128, "{nanos} {found}");
+        }
+        let minute = Packed::LONGEST;
+        let longest = mean(&[minute * 60, u64::MAX]).unwrap();
+        assert!(longest.as_nanos().abs_diff(u128::from(minute)) <= 128);
+    }
+
+    #[test]
+    fn many_long_calls_fit_into_a_window() {
+        // As a sum over calls of a second.
+        let second = Packed::result(1_000_000_000);
+        let sum = (0..280_000_u64).fold(u64::MAX / 3, |sum, _| sum.wrapping_add(second));
+        let window = Packed(sum.wrapping_sub(u64::MAX / 3));
+        assert_eq!(window.results(), 280_000);
+        assert_eq!(window.mean().unwrap().as_millis(), 1_000);
+    }
+
+    #[test]
+    fn no_result_is_lost_or_counted_twice_by_threads_while_windows_close() {
+        let window = Window::new()
+            .at_least(Duration::from_millis(1))
+            .minimum_calls(1);
+        let sampler = Sampler::new(Box::new(Still), (5, 5, 5), window, 0);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for call in 1..=20_000_u64 {
+                        let now = call * 10_000;
+                        sampler.success(now - 1_024, now, 3, |_| {});
+                    }
+                });
+            }
+        });
+        sampler.success(0, 1_024, 3, |_| {});
+        let all = Packed(sampler.counters.sum(RESULTS));
+        assert_eq!(all.results(), 160_001);
+        assert_eq!(all.mean(), Some(Duration::from_nanos(1_024)));
+        let figures = sampler.figures();
+        assert_eq!(figures.rtt, Some(Duration::from_nanos(1_024)));
+        assert!((2..=200).contains(&figures.windows), "{figures:?}");
+    }
+}
