@@ -28,7 +28,8 @@
 //!
 //! * [`breaker`]: stops calling what keeps failing, and tries again gently. A handle without tower in it
 //!   ([`CircuitBreaker`]), and a layer over it ([`CircuitBreakerLayer`]).
-//! * [`bulkhead`]: bounds how many calls run at once, so that one slow dependency does not tie up everything.
+//! * [`bulkhead`]: bounds how many calls run at once, so that one slow dependency does not tie up everything. The bound may be fixed
+//!   or find itself ([`bulkhead::limit`]).
 //! * [`classify`]: what counts as a failure.
 //! * [`mode`]: whether a refusal is an error in a box, a typed error, or a response.
 //! * `http` (feature, on by default): refusals and errors as `503`, `504` and `502` responses.
@@ -38,7 +39,7 @@
 //! Guards ask nothing of the inner service: no `Clone`, no `'static`, no `Sync` (only a bulkhead that lets calls wait needs
 //! `Clone`, and the default classifier `'static` errors). Their futures are plain types, never boxed. Admitting, refusing and
 //! finishing a call take no lock and allocate nothing; a refusal in a `BoxError` costs the box, a call that waits for a bulkhead
-//! or makes a transition of the circuit takes a short lock. Whatever ends a call, a result, a panic or a dropped future, is
+//! or makes a transition of the circuit takes a short lock, and a few times a second one call moves an adaptive limit. Whatever ends a call, a result, a panic or a dropped future, is
 //! accounted for exactly once. The library starts no tasks, and reads the time from tokio's clock or the one it is given.
 #![deny(unsafe_code)]
 #![deny(missing_docs)]
@@ -74,6 +75,8 @@ pub use crate::{
 mod book {
     #[doc = include_str!("../../docs/guide/circuit-breaker.md")]
     struct CircuitBreaker;
+    #[doc = include_str!("../../docs/guide/adaptive-limits.md")]
+    struct AdaptiveLimits;
     #[doc = include_str!("../../docs/guide/migration.md")]
     struct Migration;
 }
