@@ -21,8 +21,8 @@ impl Chance {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Exponentially distributed with this mean. By comparisons alone (von Neumann, *Various Techniques Used in Connection with Random
-    /// Digits*, 1951): a logarithm's last digit is not the same everywhere, and one digit would change all that follows.
+    /// Exponentially distributed with this mean. By comparisons alone (von Neumann, *Various Techniques Used in Connection with
+    /// Random Digits*, 1951): a logarithm's last digit is not the same everywhere, and one digit would change all that follows.
     pub fn exponential(&mut self, mean: f64) -> f64 {
         let mut whole = 0.0;
         loop {

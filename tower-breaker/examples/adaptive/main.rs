@@ -1,9 +1,10 @@
-//! What adaptive limits do, played in virtual time: docs/img/adaptive-changes.svg and docs/img/adaptive-drift.svg. The bulkheads are the real
-//! ones, on a clock that the program turns; the dependency is simulated. So the pictures are the same on every machine and at every run.
+//! What adaptive limits do, played in virtual time: docs/img/adaptive-changes.svg and docs/img/adaptive-drift.svg. The bulkheads
+//! are the real ones, on a clock that the program turns; the dependency is simulated. So the pictures are the same on every
+//! machine and at every run.
 //!
-//! `cargo run --release -p tower-breaker --example adaptive` writes the pictures and prints what docs/guide/adaptive-limits.md claims. With `-- --check` it
-//! writes nothing, and fails if a claim does not hold or a picture differs from the one that is there. With `-- --json` it prints every second of every
-//! run.
+//! `cargo run --release -p tower-breaker --example adaptive` writes the pictures and prints what docs/guide/adaptive-limits.md
+//! claims. With `-- --check` it writes nothing, and fails if a claim does not hold or a picture differs from the one that is
+//! there. With `-- --json` it prints every second of every run.
 
 #![allow(clippy::print_stdout)]
 

@@ -1,4 +1,5 @@
-//! The published form of an algorithm, without what was changed here, to show why it was changed. And how one writes an algorithm of one's own.
+//! The published form of an algorithm, without what was changed here, to show why it was changed. And how one writes an algorithm
+//! of one's own.
 
 use std::ops::RangeInclusive;
 
@@ -6,7 +7,8 @@ use tower_breaker::bulkhead::limit::{Algorithm, Sample};
 
 const MAX: usize = 500;
 
-/// As in Netflix's concurrency-limits, `Gradient2Limit`: the usual latency is a long average of all latencies, those with a queue included.
+/// As in Netflix's concurrency-limits, `Gradient2Limit`: the usual latency is a long average of all latencies, those with a queue
+/// included.
 pub struct Gradient2 {
     limit: f64,
     usual: f64,

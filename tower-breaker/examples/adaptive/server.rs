@@ -1,4 +1,5 @@
-//! A dependency in virtual time: so many workers, one queue in front of them, and calls that come whether or not the last ones are done.
+//! A dependency in virtual time: so many workers, one queue in front of them, and calls that come whether or not the last ones
+//! are done.
 
 use std::{
     cmp::Reverse,

@@ -72,7 +72,8 @@ impl BulkheadBuilder {
     }
 
     /// Lets the limit find itself, instead of [`max_concurrent`](Self::max_concurrent): [`Aimd`](super::limit::Aimd),
-    /// [`Gradient2`](super::limit::Gradient2), [`Vegas`](super::limit::Vegas) or an algorithm of your own. See [`limit`](super::limit).
+    /// [`Gradient2`](super::limit::Gradient2), [`Vegas`](super::limit::Vegas) or an algorithm of your own. See
+    /// [`limit`](super::limit).
     ///
     /// Every admitted call then reads the clock twice. How calls went must be known: give the layer a classifier
     /// ([`classify`](super::BulkheadLayer::classify)), or [finish](super::BulkheadPermit::finish) the permits yourself.
@@ -100,7 +101,8 @@ impl BulkheadBuilder {
         self
     }
 
-    /// Over how long results are gathered before the [algorithm](Self::adaptive) sees them. The default is at least 100 ms and 10 calls.
+    /// Over how long results are gathered before the [algorithm](Self::adaptive) sees them. The default is at least 100 ms and 10
+    /// calls.
     pub fn limit_window(mut self, window: Window) -> Self {
         self.window = Some(window);
         self

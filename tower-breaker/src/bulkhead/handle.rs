@@ -72,7 +72,8 @@ impl Bulkhead {
     ///
     /// # Errors
     ///
-    /// When the number is out of range, or the limit finds itself ([`adaptive`](BulkheadBuilder::adaptive)). Nothing has changed then.
+    /// When the number is out of range, or the limit finds itself ([`adaptive`](BulkheadBuilder::adaptive)). Nothing has changed
+    /// then.
     pub fn resize(&self, max_concurrent: usize) -> Result<(), BuildError> {
         let mut problems: Vec<_> = limit_problem(max_concurrent).into_iter().collect();
         if self.gate.adaptive().is_some() {

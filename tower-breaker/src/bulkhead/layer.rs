@@ -23,8 +23,8 @@ pub struct Wait;
 ///
 /// Every service made from the layer, and every clone of such a service, shares the one bulkhead.
 ///
-/// `M` is the form refusals take ([`mode`](crate::mode)); `W` says what a full bulkhead does ([`Refuse`] or [`Wait`]); `C` says what a result
-/// means for a limit that finds itself ([`classify`](Self::classify)).
+/// `M` is the form refusals take ([`mode`](crate::mode)); `W` says what a full bulkhead does ([`Refuse`] or [`Wait`]); `C` says
+/// what a result means for a limit that finds itself ([`classify`](Self::classify)).
 #[derive(Clone)]
 pub struct BulkheadLayer<M = Boxed, W = Refuse, C = EveryError> {
     bulkhead: Bulkhead,
@@ -116,13 +116,15 @@ impl<M, W, C> BulkheadLayer<M, W, C> {
         }
     }
 
-    /// Says what the results of calls mean for a limit that finds itself ([`adaptive`](super::BulkheadBuilder::adaptive)): a success gives its
-    /// latency, a failure is a drop, an ignored result nothing. Use [`Overload`](crate::classify::Overload), over HTTP `HttpOverload`.
+    /// Says what the results of calls mean for a limit that finds itself ([`adaptive`](super::BulkheadBuilder::adaptive)): a
+    /// success gives its latency, a failure is a drop, an ignored result nothing. Use [`Overload`](crate::classify::Overload),
+    /// over HTTP `HttpOverload`.
     ///
-    /// Without it every error is a drop, since errors of any type must be judged: safe, but a burst of harmless errors lowers the limit.
+    /// Without it every error is a drop, since errors of any type must be judged: safe, but a burst of harmless errors lowers the
+    /// limit.
     ///
-    /// A call whose future is dropped before its end, and one that panics, says nothing. So a time-out further *out* is not seen: put it further
-    /// in. A fixed limit makes no use of verdicts.
+    /// A call whose future is dropped before its end, and one that panics, says nothing. So a time-out further *out* is not seen:
+    /// put it further in. A fixed limit makes no use of verdicts.
     pub fn classify<D>(self, classify: D) -> BulkheadLayer<M, W, D> {
         BulkheadLayer {
             bulkhead: self.bulkhead,

@@ -21,8 +21,8 @@
 //!
 //! # A limit that finds itself
 //!
-//! Instead of [`max_concurrent`](BulkheadBuilder::max_concurrent) a bulkhead may have an [`adaptive`](BulkheadBuilder::adaptive) limit, which follows
-//! what the dependency can do at the time: see [`limit`].
+//! Instead of [`max_concurrent`](BulkheadBuilder::max_concurrent) a bulkhead may have an [`adaptive`](BulkheadBuilder::adaptive)
+//! limit, which follows what the dependency can do at the time: see [`limit`].
 //!
 //! # Example
 //!
@@ -58,9 +58,10 @@
 //!   finishes, fails, panics or is dropped. For an HTTP call that is when the response's head has arrived.
 //! * First come, first served: nobody overtakes a waiter, not even a call that would not have waited.
 //! * A waiter whose future is dropped leaves the queue at that moment. A permit that was on its way to it goes to the next.
-//! * Admission, release and refusal take no lock, no timer and no allocation; one compare-and-swap on one word admits a
-//!   call and one releases it. A short lock is taken only while somebody waits (and once in a billion calls, to carry a
-//!   counter), and a few times a second by the call that moves an adaptive limit. A timer runs only for calls that wait, and only with [`max_wait`](BulkheadBuilder::max_wait).
+//! * Admission, release and refusal take no lock, no timer and no allocation; one compare-and-swap on one word admits a call and
+//!   one releases it. A short lock is taken only while somebody waits (and once in a billion calls, to carry a counter), and a
+//!   few times a second by the call that moves an adaptive limit. A timer runs only for calls that wait, and only with
+//!   [`max_wait`](BulkheadBuilder::max_wait).
 
 mod acquire;
 mod adaptive;

@@ -16,9 +16,9 @@ use crate::{BoxError, Error, Reason, Refused};
 /// | a `Refused` of a circuit further in | ignore | the service was not asked |
 /// | any other error | ignore | it has a reason of its own, and how long it took says nothing |
 ///
-/// It knows these errors as themselves, anywhere in the chain of a [`BoxError`], and in the [`Error`] of a typed guard around a boxed or an
-/// infallible error. Over a typed guard with an error of its own, use
-/// [`TypedGuard`](super::TypedGuard)`(Overload)`, which ignores that guard's refusals.
+/// It knows these errors as themselves, anywhere in the chain of a [`BoxError`], and in the [`Error`] of a typed guard around a
+/// boxed or an infallible error. Over a typed guard with an error of its own, use [`TypedGuard`](super::TypedGuard)`(Overload)`,
+/// which ignores that guard's refusals.
 ///
 /// With the `http` feature, `HttpOverload` looks at the status too.
 #[derive(Debug, Clone, Copy, Default)]

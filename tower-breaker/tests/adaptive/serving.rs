@@ -3,7 +3,11 @@
 use std::{
     ops::RangeInclusive,
     panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use tokio_test::{assert_pending, assert_ready, task};
@@ -111,6 +115,28 @@ async fn an_algorithm_that_panics_keeps_no_permit_and_no_lock() {
     ms(150).await;
     permit.finish(Outcome::Success);
     assert_eq!(bulkhead.snapshot().max_concurrent, 5);
+}
+
+#[test]
+fn a_clock_that_panics_keeps_no_permit() {
+    let broken = Arc::new(AtomicBool::new(false));
+    let clock = {
+        let (broken, now) = (broken.clone(), Instant::now());
+        move || {
+            assert!(!broken.load(Ordering::Relaxed), "a bug");
+            now
+        }
+    };
+    let bulkhead = Bulkhead::builder("stock")
+        .adaptive(Wild)
+        .clock(clock)
+        .build()
+        .unwrap();
+    let permit = bulkhead.try_acquire().unwrap();
+    broken.store(true, Ordering::Relaxed);
+    catch_unwind(AssertUnwindSafe(|| bulkhead.try_acquire())).unwrap_err();
+    catch_unwind(AssertUnwindSafe(|| permit.finish(Outcome::Success))).unwrap_err();
+    assert_eq!(bulkhead.snapshot().in_flight, 0);
 }
 
 struct Wild;

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::BuildError;
 
-/// Additive increase, multiplicative decrease: one more while all goes well and at least half of the limit is used; a tenth less after a
-/// drop, or when calls take longer than [`timeout`](AimdBuilder::timeout).
+/// Additive increase, multiplicative decrease: one more while all goes well and at least half of the limit is used; a tenth less
+/// after a drop, or when calls take longer than [`timeout`](AimdBuilder::timeout).
 ///
 /// It knows of a queue only by its consequences, so it fills the dependency's queue until calls time out, backs off, and begins
 /// again. Set the time-out to the latency that you would not exceed.

@@ -22,9 +22,9 @@ const FALLS_TO: f64 = 0.9;
 ///
 /// * A drop decreases ([`backoff`](Gradient2Builder::backoff)). There it does not, so that nothing but time-outs looks like a
 ///   steady latency, and the limit climbs to its maximum.
-/// * The usual latency, a long average, is measured afresh about every [`probe_every`](Gradient2Builder::probe_every) windows, at half the
-///   limit. There it follows a queue that the limit itself makes, and the limit drifts upwards under constant overload. This is also
-///   how a dependency that has become slower for good is believed after one such measurement.
+/// * The usual latency, a long average, is measured afresh about every [`probe_every`](Gradient2Builder::probe_every) windows, at
+///   half the limit. There it follows a queue that the limit itself makes, and the limit drifts upwards under constant overload.
+///   This is also how a dependency that has become slower for good is believed after one such measurement.
 ///
 /// ```
 /// use std::time::Duration;
@@ -133,8 +133,8 @@ impl Gradient2Builder {
         self
     }
 
-    /// The usual latency is measured afresh after so many windows, a quarter more or less: 10 to 100,000. The default is 100: with windows of
-    /// 100 ms, ten seconds.
+    /// The usual latency is measured afresh after so many windows, a quarter more or less: 10 to 100,000. The default is 100:
+    /// with windows of 100 ms, ten seconds.
     ///
     /// A measurement halves the limit for two windows, so at most one in a hundred calls is lost to it, and none while less
     /// than half of the limit is in use: then the present window is the measurement.

@@ -134,7 +134,8 @@ pub trait Algorithm: Send + 'static {
     /// What the limit should be from now on.
     fn update(&mut self, sample: &Sample) -> usize;
 
-    /// How long it believes that a call takes when nothing queues, for those who look at the bulkhead. `None`, the default, if it does not know.
+    /// How long it believes that a call takes when nothing queues, for those who look at the bulkhead. `None`, the default, if it
+    /// does not know.
     fn baseline(&self) -> Option<Duration> {
         None
     }

@@ -3,16 +3,18 @@
 //!
 //! A standing queue cannot be told from a slow dependency by looking at latencies alone, and an algorithm that takes what it sees
 //! for usual makes room for the queue it sees, and so on upwards. So from time to time the limit is halved for two windows: in
-//! the first what queued drains away, in the second the latency is measured. If that is more than last time, and fell about as the limit
-//! did, then most of it was queue and still is; the limit is halved again, until that no longer helps. The idea is BBR's (`ProbeRTT`; Cardwell and
-//! others, *BBR: Congestion-Based Congestion Control*, 2016), and Envoy's gradient controller does the like.
+//! the first what queued drains away, in the second the latency is measured. If that is more than last time, and fell about as
+//! the limit did, then most of it was queue and still is; the limit is halved again, until that no longer helps. The idea is
+//! BBR's (`ProbeRTT`; Cardwell and others, *BBR: Congestion-Based Congestion Control*, 2016), and Envoy's gradient controller
+//! does the like.
 
 use super::Sample;
 
-/// A latency that fell to less than this share when the limit was halved may still be made of queue: then it would have fallen to a half, were it
-/// not for chance.
+/// A latency that fell to less than this share when the limit was halved may still be made of queue: then it would have fallen to
+/// a half, were it not for chance.
 const STILL_QUEUEING: f64 = 0.75;
-/// A latency within this of the one found last time differs by chance, and is averaged with it. Beyond, it replaces it, and is looked at again soon.
+/// A latency within this of the one found last time differs by chance, and is averaged with it. Beyond, it replaces it, and is
+/// looked at again soon.
 const SAME: f64 = 0.2;
 /// The weight of the latest in that average.
 const WEIGHT: f64 = 0.25;
@@ -163,7 +165,8 @@ mod tests {
 
     use super::*;
 
-    // A dependency with so many workers that take 20 ms, and more calls than it can answer. Gives the limits of the probe, and how it ended.
+    // A dependency with so many workers that take 20 ms, and more calls than it can answer. Gives the limits of the probe, and
+    // how it ended.
     fn probe(workers: f64, limit: f64, min: f64, mut probe: Probe) -> (Vec<f64>, Step, Probe) {
         let (mut now, mut limits) = (limit, Vec::new());
         loop {

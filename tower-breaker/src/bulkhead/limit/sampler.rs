@@ -1,11 +1,12 @@
 //! How the results of concurrent calls reach the algorithm.
 //!
-//! A call adds its latency to a counter of its own thread's, and looks at one word that is written once a window: no lock, no allocation, and nothing
-//! that another thread is writing to at the same time. The first call that ends after the window's time tries the lock; whoever gets it
-//! sums up, asks the algorithm and sets the limit. Nobody ever waits for it: who finds the lock taken goes on, since somebody is at it.
+//! A call adds its latency to a counter of its own thread's, and looks at one word that is written once a window: no lock, no
+//! allocation, and nothing that another thread is writing to at the same time. The first call that ends after the window's time
+//! tries the lock; whoever gets it sums up, asks the algorithm and sets the limit. Nobody ever waits for it: who finds the lock
+//! taken goes on, since somebody is at it.
 //!
-//! Nothing is set back between two windows. The counters only ever grow, and a window is the difference between two sums, so no result is lost or
-//! counted twice however the closing of a window falls among them. `loom_tests` checks that.
+//! Nothing is set back between two windows. The counters only ever grow, and a window is the difference between two sums, so no
+//! result is lost or counted twice however the closing of a window falls among them. `loom_tests` checks that.
 
 use std::{fmt, sync::TryLockError, time::Duration};
 
@@ -20,8 +21,8 @@ const RESULTS: usize = 0;
 const DROPS: usize = 1;
 const MOST_IN_FLIGHT: usize = 2;
 
-/// `latencies: 40 | results: 24` in one word, so that both are added by one store and always belong together. Latencies in units of 256 ns: with
-/// calls of a minute, the longest that is told apart, 4,600 fit into a window; with calls of a second, 281,000.
+/// `latencies: 40 | results: 24` in one word, so that both are added by one store and always belong together. Latencies in units
+/// of 256 ns: with calls of a minute, the longest that is told apart, 4,600 fit into a window; with calls of a second, 281,000.
 #[derive(Clone, Copy)]
 struct Packed(u64);
 

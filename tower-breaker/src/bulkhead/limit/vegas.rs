@@ -15,16 +15,16 @@ const SAME: f64 = 0.2;
 const FASTER_WINDOWS: u32 = 3;
 
 /// Estimates how many calls queue in the dependency, `limit × (1 - unburdened / present)` by latencies, and keeps that between
-/// [`alpha`](VegasBuilder::alpha) and [`beta`](VegasBuilder::beta). Up to [`threshold`](VegasBuilder::threshold) it grows by `beta`, below
-/// `alpha` by one, above `beta` it shrinks by one. All of these numbers are multiplied by the limit's number of decimal digits less
-/// one (10 to 99: by 1, 100 to 999: by 2), so that larger limits move faster.
+/// [`alpha`](VegasBuilder::alpha) and [`beta`](VegasBuilder::beta). Up to [`threshold`](VegasBuilder::threshold) it grows by
+/// `beta`, below `alpha` by one, above `beta` it shrinks by one. All of these numbers are multiplied by the limit's number of
+/// decimal digits less one (10 to 99: by 1, 100 to 999: by 2), so that larger limits move faster.
 ///
 /// Sources: Brakmo, O'Malley and Peterson, *TCP Vegas: New Techniques for Congestion Detection and Avoidance*, 1994; Netflix's
 /// concurrency-limits, `VegasLimit`, for its use on calls and for the numbers. What is different here, and why:
 ///
 /// * The latency without load is measured about every [`probe_every`](VegasBuilder::probe_every) windows at half the limit, as
-///   [`Gradient2`](super::Gradient2) does. There, the latency of one sample under load is taken for it, so that each time under constant overload the
-///   queue that stands passes for none, and another is allowed on top.
+///   [`Gradient2`](super::Gradient2) does. There, the latency of one sample under load is taken for it, so that each time under
+///   constant overload the queue that stands passes for none, and another is allowed on top.
 /// * Between two measurements a shorter latency is believed only if three windows in a row were shorter by a fifth. The shortest of
 ///   many averages would be too short by chance, and the difference would pass for a queue.
 /// * A drop takes a share of the limit ([`backoff`](VegasBuilder::backoff)), as loss does in TCP Vegas, not just one call.
@@ -104,8 +104,8 @@ impl VegasBuilder {
         self
     }
 
-    /// More calls in the queue than this, and the limit shrinks by one; also by how much it grows while it is fast: `alpha` to 10,000. The
-    /// default is 6.
+    /// More calls in the queue than this, and the limit shrinks by one; also by how much it grows while it is fast: `alpha` to
+    /// 10,000. The default is 6.
     pub fn beta(mut self, calls: f64) -> Self {
         self.beta = calls;
         self
@@ -123,15 +123,16 @@ impl VegasBuilder {
         self
     }
 
-    /// What share of the limit is left after a drop, if that is less than one step down: 0.1 to 1. The default is 0.9. TCP Vegas has 0.75; with 1
-    /// a drop is one step, as in Netflix's.
+    /// What share of the limit is left after a drop, if that is less than one step down: 0.1 to 1. The default is 0.9. TCP Vegas
+    /// has 0.75; with 1 a drop is one step, as in Netflix's.
     pub fn backoff(mut self, share: f64) -> Self {
         self.backoff = share;
         self
     }
 
-    /// The latency without load is measured afresh after so many windows, a quarter more or less: 10 to 100,000. The default is 100: with
-    /// windows of 100 ms, ten seconds. See [`Gradient2Builder::probe_every`](super::Gradient2Builder::probe_every) for what it costs.
+    /// The latency without load is measured afresh after so many windows, a quarter more or less: 10 to 100,000. The default is
+    /// 100: with windows of 100 ms, ten seconds. See [`Gradient2Builder::probe_every`](super::Gradient2Builder::probe_every) for
+    /// what it costs.
     pub fn probe_every(mut self, windows: u32) -> Self {
         self.probe_every = windows;
         self

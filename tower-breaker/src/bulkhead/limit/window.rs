@@ -6,10 +6,12 @@ const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_secs(60);
 const MOST_CALLS: u32 = 100_000;
 
-/// Over how long results are gathered before the algorithm sees them; for [`limit_window`](super::super::BulkheadBuilder::limit_window).
+/// Over how long results are gathered before the algorithm sees them; for
+/// [`limit_window`](super::super::BulkheadBuilder::limit_window).
 ///
-/// A window is closed by the first result after its time, once there were enough. The next one lasts [`at_least`](Self::at_least), or twice as long as
-/// calls took on average in this one, if that is longer, but no more than a minute. A window with a drop does not wait for more results.
+/// A window is closed by the first result after its time, once there were enough. The next one lasts
+/// [`at_least`](Self::at_least), or twice as long as calls took on average in this one, if that is longer, but no more than a
+/// minute. A window with a drop does not wait for more results.
 ///
 /// ```
 /// use std::time::Duration;
