@@ -61,7 +61,7 @@ impl Model {
             .success(now - units * UNIT, now, in_flight, |limit| self.set(limit));
     }
 
-    fn drop(&self, now: u64) {
+    fn dropped(&self, now: u64) {
         self.sampler.drop(now, now, 1, |limit| self.set(limit));
     }
 
@@ -113,7 +113,7 @@ fn a_drop_is_in_one_window() {
         let model = Model::new();
         let other = {
             let model = model.clone();
-            thread::spawn(move || model.drop(2 * MS))
+            thread::spawn(move || model.dropped(2 * MS))
         };
         model.success(1, MS, 1);
         other.join().unwrap();
