@@ -22,6 +22,8 @@ pub enum Reason {
     QueueFull,
     /// The call waited in the bulkhead's queue for as long as it was allowed to.
     WaitedTooLong,
+    /// The call waited in the bulkhead's queue, which was full, and had to make room for one of a higher priority.
+    Displaced,
 }
 
 impl Reason {
@@ -35,6 +37,7 @@ impl Reason {
             Self::BulkheadFull => "bulkhead_full",
             Self::QueueFull => "queue_full",
             Self::WaitedTooLong => "waited_too_long",
+            Self::Displaced => "displaced",
         }
     }
 
@@ -44,7 +47,7 @@ impl Reason {
             Self::CircuitOpen | Self::ForcedOpen => Some(State::Open),
             Self::HalfOpenFull => Some(State::HalfOpen),
             Self::Ramping => Some(State::Closed),
-            Self::BulkheadFull | Self::QueueFull | Self::WaitedTooLong => None,
+            Self::BulkheadFull | Self::QueueFull | Self::WaitedTooLong | Self::Displaced => None,
         }
     }
 }
@@ -61,6 +64,7 @@ impl fmt::Display for Reason {
             Self::BulkheadFull => "as many calls are running as may run at once",
             Self::QueueFull => "the queue is full",
             Self::WaitedTooLong => "the call waited in the queue for too long",
+            Self::Displaced => "the queue was full, and a call of a higher priority came",
         })
     }
 }
@@ -142,6 +146,7 @@ impl Details {
             4 => Reason::BulkheadFull,
             5 => Reason::QueueFull,
             6 => Reason::WaitedTooLong,
+            7 => Reason::Displaced,
             _ => Reason::CircuitOpen,
         }
     }
@@ -271,6 +276,7 @@ mod tests {
             Reason::BulkheadFull,
             Reason::QueueFull,
             Reason::WaitedTooLong,
+            Reason::Displaced,
         ];
         for reason in reasons {
             for wait in [None, Some(0), Some(1), Some(NO_WAIT - 1)] {

@@ -10,7 +10,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
     BulkheadPermit,
-    gate::{Entry, Gate},
+    gate::{Answer, Entry, Gate},
+    place::Place,
     queue::Seat,
 };
 use crate::{Reason, Refused, ownership::Owner};
@@ -36,15 +37,16 @@ enum State {
 }
 
 impl Acquire {
-    pub(super) fn new(gate: &Owner<Gate>) -> Self {
-        let state = match gate.enter_or_queue() {
-            Entry::Admitted => State::Admitted(BulkheadPermit::new(gate)),
+    pub(super) fn new(gate: &Owner<Gate>, place: Place) -> Self {
+        let state = match gate.enter_or_queue(place) {
+            Entry::Admitted => State::Admitted(BulkheadPermit::new(gate, place)),
             Entry::Queued(seat) => State::Queued(Waiter {
                 gate: gate.clone(),
+                place,
                 seat: Some(seat),
                 since: Instant::now(),
             }),
-            Entry::Full => State::Refused(gate.reject(gate.settings().reason_when_full())),
+            Entry::Full => State::Refused(gate.reject(place, gate.reason_when_full())),
         };
         Self { state, limit: None }
     }
@@ -108,6 +110,7 @@ impl fmt::Debug for Acquire {
 // A seat in the queue. Dropping it gives the seat up.
 struct Waiter {
     gate: Owner<Gate>,
+    place: Place,
     // `None` once it has been given up, or given back for a permit.
     seat: Option<Seat>,
     since: Instant,
@@ -122,9 +125,9 @@ impl Waiter {
         let Some(seat) = self.seat else {
             return Poll::Pending;
         };
-        let mut granted = self.gate.pick_up(seat, cx.waker(), self.since.elapsed());
-        if !granted {
-            let Some(max_wait) = self.gate.settings().max_wait else {
+        let mut answer = self.gate.pick_up(seat, cx.waker(), self.since.elapsed());
+        if answer == Answer::NotYet {
+            let Some(max_wait) = self.gate.max_wait() else {
                 return Poll::Pending;
             };
             if limit.is_none() {
@@ -134,13 +137,13 @@ impl Waiter {
                 ready!(limit.poll(cx));
             }
             // The permit may have come since the first look; it wins over the time limit.
-            granted = self.gate.give_up(seat, self.since.elapsed());
+            answer = self.gate.give_up(seat, self.since.elapsed());
         }
         self.seat = None;
-        Poll::Ready(if granted {
-            Ok(BulkheadPermit::new(&self.gate))
-        } else {
-            Err(self.gate.reject(Reason::WaitedTooLong))
+        Poll::Ready(match answer {
+            Answer::Granted => Ok(BulkheadPermit::new(&self.gate, self.place)),
+            Answer::Displaced => Err(self.gate.reject(self.place, Reason::Displaced)),
+            Answer::NotYet => Err(self.gate.reject(self.place, Reason::WaitedTooLong)),
         })
     }
 }
@@ -148,7 +151,7 @@ impl Waiter {
 impl Drop for Waiter {
     fn drop(&mut self) {
         if let Some(seat) = self.seat {
-            self.gate.abandon(seat);
+            self.gate.abandon(seat, self.place);
         }
     }
 }

@@ -52,7 +52,7 @@ impl Adaptive {
     /// Listens to a call that is still in flight, and lets the gate have another limit if it is time.
     #[inline]
     pub(super) fn listen(&self, gate: &Gate, started: u64, outcome: Outcome) {
-        let set_limit = |limit| gate.set_limit(limit);
+        let set_limit = |limit| gate.adapt_limit(limit);
         match outcome {
             Outcome::Success => {
                 self.sampler

@@ -3,8 +3,12 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::{
     Bulkhead,
     adaptive::Adaptive,
+    events::Event,
     gate::{Gate, Settings},
+    journal::Listener,
     limit::{Algorithm, Window},
+    partition::{self, Partition, PriorityShares},
+    place::Priority,
     word::{MAX_CONCURRENT, MAX_QUEUE},
 };
 use crate::{
@@ -33,6 +37,10 @@ pub struct BulkheadBuilder {
     algorithm: Option<Box<dyn Algorithm>>,
     window: Option<Window>,
     clock: Option<Box<dyn Clock>>,
+    partitions: Vec<Partition>,
+    priority_shares: Vec<(Priority, f64)>,
+    dry_run: bool,
+    listeners: Vec<Listener>,
 }
 
 impl BulkheadBuilder {
@@ -45,6 +53,10 @@ impl BulkheadBuilder {
             algorithm: None,
             window: None,
             clock: None,
+            partitions: Vec::new(),
+            priority_shares: Vec::new(),
+            dry_run: false,
+            listeners: Vec::new(),
         }
     }
 
@@ -56,7 +68,7 @@ impl BulkheadBuilder {
 
     /// How many calls may wait when none may run: 0, the default, to 16,000.
     ///
-    /// The waiting places are laid out when the bulkhead is built (about 32 bytes for each call that may wait or run),
+    /// The waiting places are laid out when the bulkhead is built (about 48 bytes for each call that may wait or run),
     /// so that waiting allocates nothing.
     pub fn max_queue(mut self, calls: usize) -> Self {
         self.max_queue = calls;
@@ -112,6 +124,40 @@ impl BulkheadBuilder {
     /// clock. Not for `max_wait`, which is always by tokio's timer.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Box::new(clock));
+        self
+    }
+
+    /// Divides the permits: some are for calls of this partition only, and it may have no more than so many. Up to 16 of them. Places
+    /// in the queue are divided in the same shares. The default is no partition, and one common pool.
+    pub fn partition(mut self, partition: Partition) -> Self {
+        self.partitions.push(partition);
+        self
+    }
+
+    /// Refuses calls of this priority, or lets them wait, when so large a share of the permits is out: more than 0, to 1, which is the
+    /// default. The rest is for higher priorities. In permits it is rounded up, so that it is at least one.
+    ///
+    /// With partitions the share is of the common pool, and of what the call's partition may have in all. A higher priority must not
+    /// have a smaller share than a lower one.
+    pub fn priority_share(mut self, priority: Priority, share: f64) -> Self {
+        self.priority_shares.push((priority, share));
+        self
+    }
+
+    /// Refuses nothing, lets nobody wait, and only counts what would have been done: to try out limits on live traffic. The default is
+    /// `false`. [`Bulkhead::set_dry_run`] changes it later.
+    pub fn dry_run(mut self, dry_run: bool) -> Self {
+        self.dry_run = dry_run;
+        self
+    }
+
+    /// Adds a listener for [`Event`]s.
+    ///
+    /// It is called once for each, in order, on the thread that brought it about (or one that is delivering already), outside any
+    /// lock: it may use the bulkhead's handle, but should not block. A panic in it is caught. While there is a listener, giving a
+    /// permit back costs a little more from the moment the bulkhead is full until it is free again.
+    pub fn listener(mut self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.listeners.push(Arc::new(listener));
         self
     }
 
@@ -183,6 +229,8 @@ impl BulkheadBuilder {
                 problems.push(Problem::new("max_wait", wait, allowed));
             }
         }
+        partition::check(&self.partitions, &mut problems);
+        let priority_shares = self.check_priority_shares(&mut problems);
         BuildError::check("bulkhead", &self.name, problems)?;
 
         let settings = Settings {
@@ -190,12 +238,43 @@ impl BulkheadBuilder {
             max_concurrent,
             max_queue: self.max_queue,
             max_wait: self.max_wait,
+            partitions: self.partitions,
+            priority_shares,
+            dry_run: self.dry_run,
+            listeners: self.listeners,
         };
         let adaptive = self.algorithm.zip(limits).map(|(algorithm, limits)| {
             let clock = self.clock.unwrap_or_else(|| Box::new(TokioClock));
             Adaptive::new(clock, algorithm, limits, self.window.unwrap_or_default())
         });
         Ok(Bulkhead::from_gate(Gate::with(settings, adaptive)))
+    }
+
+    fn check_priority_shares(&self, problems: &mut Vec<Problem>) -> PriorityShares {
+        let mut shares = [1.0; 3];
+        for (priority, share) in &self.priority_shares {
+            if !(*share > 0.0 && *share <= 1.0) {
+                let option = format!("priority_share.{priority}");
+                problems.push(Problem::new(option, share, "more than 0, to 1"));
+                return PriorityShares::NONE;
+            }
+            shares[*priority as usize] = *share;
+        }
+        let mut checked = PriorityShares::NONE;
+        for priority in Priority::ALL {
+            let share = shares[priority as usize];
+            checked.set(priority, share);
+            let lower = shares[..priority as usize]
+                .iter()
+                .copied()
+                .fold(0.0, f64::max);
+            if share < lower {
+                let option = format!("priority_share.{priority}");
+                let allowed = format_args!("no less than that of a lower priority, {lower}");
+                problems.push(Problem::new(option, share, allowed));
+            }
+        }
+        checked
     }
 }
 
@@ -214,6 +293,10 @@ impl fmt::Debug for BulkheadBuilder {
             .field("limit_window", &self.window)
             .field("max_queue", &self.max_queue)
             .field("max_wait", &self.max_wait)
+            .field("partitions", &self.partitions)
+            .field("priority_shares", &self.priority_shares)
+            .field("dry_run", &self.dry_run)
+            .field("listeners", &self.listeners.len())
             .finish_non_exhaustive()
     }
 }

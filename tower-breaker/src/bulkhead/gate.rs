@@ -1,23 +1,44 @@
 //! Who may pass: the shared state behind every handle, permit and waiter of one bulkhead. Knows no time and no tower.
 //!
+//! The word has the permits that are guaranteed to nobody: all of them, as long as there are no partitions. Each partition has a word
+//! of its own for its calls ([`compartment`](super::compartment)).
+//!
 //! What it relies on; `loom_tests` checks it:
 //!
-//! * the number of waiters in the word changes only under the lock, and equals the length of the line there;
-//! * a newcomer takes a permit only when the word says that nobody waits, and joins the line only when it says that none is
-//!   free or somebody waits, both with a compare-and-swap on the word that says so;
-//! * so a permit that comes free while somebody waits stays free until the line is served, and whoever released it sees in
-//!   the same atomic operation that it has to serve.
+//! * the number of waiters in the word changes only under the lock, and so do the flags of all words;
+//! * a newcomer takes a permit only when the words he takes it from say that nobody waits for one, in the same compare-and-swap;
+//! * who joins the line says so in the words first and then looks again whether there is a permit for somebody in the line;
+//! * who gives a permit back sees in the same atomic operation whether somebody waits, and if so serves the line. So either he
+//!   sees the waiter or the waiter sees the permit.
+
+mod leave;
+mod report;
+mod resize;
+mod take;
+mod wait;
+mod watch;
 
 use std::{
-    sync::{Arc, PoisonError},
-    task::Waker,
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
+pub(super) use self::{
+    leave::Left,
+    wait::{Answer, Entry},
+};
 use super::{
     adaptive::Adaptive,
-    queue::{Left, Queue, Seat},
-    snapshot::{Refusals, Snapshot, Waits},
+    compartment::{self, Compartment},
+    journal::{Journal, Listener},
+    partition::{Division, Partition, PriorityShares},
+    place::{Place, Priority},
+    queue::Queue,
+    snapshot::WaitBooks,
+    watchers::Watchers,
     word::Word,
 };
 use crate::{
@@ -25,7 +46,7 @@ use crate::{
     ownership::Lender,
     refused::{Details, Label},
     striped::Striped,
-    sync::{AtomicU64, Mutex, MutexGuard},
+    sync::{AtomicU32, AtomicU64, Mutex, MutexGuard},
 };
 
 // What is counted.
@@ -33,57 +54,68 @@ const ADMITTED: usize = 0;
 const FULL: usize = 1;
 const QUEUE_FULL: usize = 2;
 const WAITED: usize = 3;
+const DISPLACED: usize = 4;
+const WOULD_FULL: usize = 5;
+const WOULD_QUEUE_FULL: usize = 6;
+const WOULD_WAIT: usize = 7;
+const LOW_ADMITTED: usize = 8;
+const LOW_REFUSED: usize = 9;
+const HIGH_ADMITTED: usize = 10;
+const HIGH_REFUSED: usize = 11;
+const COUNTS: usize = 12;
 
-#[derive(Debug)]
+/// What a bulkhead is built from.
 pub(super) struct Settings {
     pub(super) name: Arc<str>,
-    /// At the start; the word has what it is now.
+    /// At the start; `total` has what it is now.
     pub(super) max_concurrent: usize,
     pub(super) max_queue: usize,
     pub(super) max_wait: Option<Duration>,
-}
-
-impl Settings {
-    /// What a call is told that finds neither a permit nor a place in the queue.
-    pub(super) fn reason_when_full(&self) -> Reason {
-        if self.max_queue == 0 {
-            Reason::BulkheadFull
-        } else {
-            Reason::QueueFull
-        }
-    }
+    pub(super) partitions: Vec<Partition>,
+    pub(super) priority_shares: PriorityShares,
+    pub(super) dry_run: bool,
+    pub(super) listeners: Vec<Listener>,
 }
 
 pub(super) struct Gate {
     word: AtomicU64,
-    settings: Settings,
+    compartments: Box<[Compartment]>,
+    shares: PriorityShares,
+    name: Arc<str>,
     label: Label,
+    max_queue: usize,
+    max_wait: Option<Duration>,
+    // Places in the queue that are guaranteed to nobody.
+    common_places: usize,
+    dry_run: AtomicBool,
+    // The limit, of which the words have their parts. Written under the lock.
+    total: AtomicU32,
+    // The lowest priority that anybody waits with, or more than any. Written under the lock; a look without it may be a little late.
+    lowest_waiting: AtomicU32,
+    // Whether the queue has no place for a call without a partition. As above.
+    no_place: AtomicU32,
     adaptive: Option<Adaptive>,
-    counts: Striped<4>,
+    counts: Striped<COUNTS>,
+    journal: Journal,
     line: Mutex<Line>,
 }
 
 // All that is only touched when somebody waits, or when somebody looks.
-#[derive(Debug)]
 struct Line {
     queue: Queue,
-    waits: Waits,
+    watchers: Watchers,
+    waits: WaitBooks,
 }
 
-/// What became of a call that is willing to wait.
-pub(super) enum Entry {
-    Admitted,
-    Queued(Seat),
-    Full,
-}
-
-// SAFETY: a permit is a loan, from the moment it is counted in flight, which is before it has the pointer, to the moment it no
-// longer is, which is the last thing done with it (`permit`). The word is written by read-modify-writes that release, and read here
-// with an acquiring load.
+// SAFETY: a permit is a loan. It is counted as in flight, in the word or in its partition's, before it has the pointer, until the
+// last thing done with it (`permit`): one in a partition first takes itself off the partition's word and then, if the pool carries
+// it, off the pool's; so the partitions are looked at first. All words are written by read-modify-writes that release, and read here
+// with acquiring loads.
 #[allow(unsafe_code)]
 unsafe impl Lender for Gate {
     fn has_loans(&self) -> bool {
-        self.load().in_flight() > 0
+        let in_a_partition = |compartment: &Compartment| compartment.load().in_flight() > 0;
+        self.compartments.iter().any(in_a_partition) || self.load().in_flight() > 0
     }
 }
 
@@ -99,17 +131,111 @@ impl Gate {
         let largest = adaptive
             .as_ref()
             .map_or(settings.max_concurrent, Adaptive::max);
-        Self {
-            word: AtomicU64::new(Word::empty(settings.max_concurrent).0),
+        let permits = Division::of(settings.max_concurrent);
+        let places = Division::of(settings.max_queue);
+        let common = permits.common(settings.partitions.iter());
+        let common_places = places.common(settings.partitions.iter());
+        let compartment = |partition: Partition| {
+            let (permits, places) = (permits.part(&partition), places.part(&partition));
+            Compartment::new(partition, permits, places)
+        };
+        let compartments: Box<[_]> = settings.partitions.into_iter().map(compartment).collect();
+        let gate = Self {
+            word: AtomicU64::new(Word::empty(common).0),
             label: Label::new(Arc::clone(&settings.name)),
+            journal: Journal::new(Arc::clone(&settings.name), settings.listeners),
+            name: settings.name,
+            max_queue: settings.max_queue,
+            max_wait: settings.max_wait,
+            common_places,
+            shares: settings.priority_shares,
+            dry_run: AtomicBool::new(settings.dry_run),
+            total: AtomicU32::new(settings.max_concurrent as u32),
+            lowest_waiting: AtomicU32::new(u32::MAX),
+            no_place: AtomicU32::new(0),
             counts: Striped::new(),
             line: Mutex::new(Line {
-                queue: Queue::with_seats(settings.seats_for(largest)),
-                waits: Waits::default(),
+                queue: Queue::new(compartments.len(), 0),
+                watchers: Watchers::default(),
+                waits: WaitBooks::default(),
             }),
+            compartments,
             adaptive,
-            settings,
+        };
+        let mut line = gate.line();
+        line.queue.prepare(gate.seats_for(largest));
+        gate.publish(&line);
+        drop(line);
+        gate
+    }
+
+    // For everybody who may wait, and everybody who has been answered and has not picked that up yet. Without a queue nobody waits;
+    // with partitions or shares a newcomer may sit down for as long as it takes to see that nobody has precedence.
+    fn seats_for(&self, max_concurrent: usize) -> usize {
+        match self.max_queue {
+            0 if self.compartments.is_empty() => 0,
+            0 => 16,
+            waiting => waiting + max_concurrent,
         }
+    }
+
+    pub(super) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub(super) fn max_wait(&self) -> Option<Duration> {
+        self.max_wait
+    }
+
+    /// What a call is told that finds neither a permit nor a place in the queue.
+    pub(super) fn reason_when_full(&self) -> Reason {
+        if self.max_queue == 0 {
+            Reason::BulkheadFull
+        } else {
+            Reason::QueueFull
+        }
+    }
+
+    /// Where a call belongs of which nothing is known.
+    pub(super) fn plain_place(&self) -> Place {
+        if self.shares.has_share(Priority::Normal) {
+            Place::metered()
+        } else {
+            Place::default()
+        }
+    }
+
+    /// The index of the partition of this name.
+    pub(super) fn partition(&self, name: &str) -> Option<usize> {
+        let is_it = |compartment: &Compartment| &*compartment.partition.name == name;
+        self.compartments.iter().position(is_it)
+    }
+
+    fn compartment(&self, place: Place) -> Option<&Compartment> {
+        self.compartments.get(place.partition()?)
+    }
+
+    fn load(&self) -> Word {
+        Word::load(&self.word)
+    }
+
+    fn total(&self) -> usize {
+        self.total.load(Ordering::Acquire) as usize
+    }
+
+    // Every permit that is out. Exact under the lock while nobody gives one back.
+    pub(super) fn in_flight(&self) -> usize {
+        let guaranteed = |compartment: &Compartment| {
+            let state = compartment.load();
+            state.in_flight() - state.borrowed()
+        };
+        let guaranteed: usize = self.compartments.iter().map(guaranteed).sum();
+        self.load().in_flight() + guaranteed
+    }
+
+    // No code of the caller runs under the lock, so a poisoned one still guards a consistent line.
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[inline]
@@ -118,219 +244,64 @@ impl Gate {
     }
 
     #[inline]
-    pub(super) fn in_flight(&self) -> usize {
-        self.load().in_flight()
+    pub(super) fn is_dry_run(&self) -> bool {
+        self.dry_run.load(Ordering::Relaxed)
     }
 
-    pub(super) fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    #[inline]
-    fn load(&self) -> Word {
-        Word::load(&self.word)
-    }
-
-    // No code of the caller runs under the lock, so a poisoned one still guards a consistent line.
-    fn line(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether a newcomer would have to wait or be refused.
-    #[inline]
-    pub(super) fn is_full(&self) -> bool {
-        !self.load().has_room()
-    }
-
-    /// Takes a permit if one is free. The caller owes one end of it for every `true`.
-    #[inline]
-    pub(super) fn try_enter(&self) -> bool {
-        let entered = Word::update(&self.word, |word| word.has_room().then(|| word.enter()));
-        if entered.is_ok() {
-            self.counts.add(ADMITTED);
-        }
-        entered.is_ok()
-    }
-
-    /// Takes a permit, or a seat in the queue. The caller owes one end of a permit for `Admitted`, and for `Queued` one
-    /// [`pick_up`](Self::pick_up) that succeeds or one [`give_up`](Self::give_up).
-    pub(super) fn enter_or_queue(&self) -> Entry {
-        if self.try_enter() {
-            return Entry::Admitted;
-        }
-        // So that refusing takes no lock, whether there is no queue or it is full.
-        if self.load().queued() >= self.settings.max_queue {
-            return Entry::Full;
-        }
-
-        let mut line = self.line();
-        let mut admitted = false;
-        let entered = Word::update(&self.word, |word| {
-            admitted = word.has_room();
-            if admitted {
-                Some(word.enter())
-            } else if word.queued() < self.settings.max_queue {
-                Some(word.join_queue())
-            } else {
-                None
-            }
-        });
-        match entered {
-            Err(_) => Entry::Full,
-            Ok(_) if admitted => {
-                self.counts.add(ADMITTED);
-                Entry::Admitted
-            }
-            Ok(_) => Entry::Queued(line.queue.push()),
-        }
-    }
-
-    /// Gives a permit back if that is all there is to do. If so, this is the end of it, and whoever had it may not touch the gate
-    /// any more.
-    #[inline]
-    pub(super) fn try_leave(&self) -> bool {
-        Word::update(&self.word, |word| {
-            word.needs_no_attention().then(|| word.leave())
-        })
-        .is_ok()
-    }
-
-    /// Gives a permit back, whatever else there is to do: the caller must [`serve`](Self::serve) afterwards.
-    pub(super) fn leave(&self) {
-        let _ = Word::update(&self.word, |word| Some(word.leave()));
-    }
-
-    /// Gives a permit back, and passes it on if somebody waits. Only for who has a share in the gate besides the permit.
-    pub(super) fn release(&self) {
-        if !self.try_leave() {
-            self.leave();
+    /// Begins or ends a dry run. When it begins nobody has to wait any more.
+    pub(super) fn set_dry_run(&self, dry_run: bool) {
+        self.dry_run.store(dry_run, Ordering::SeqCst);
+        if dry_run {
             self.serve();
         }
     }
 
-    /// Changes how many calls may run at once. If that makes room, those who wait are served; if it takes room away, nobody who
-    /// runs is disturbed.
-    pub(super) fn set_limit(&self, limit: usize) {
-        let mut line = self.line();
-        line.queue.prepare(self.settings.seats_for(limit));
-        let _ = Word::update(&self.word, |word| Some(word.with_limit(limit)));
-        drop(line);
-        self.serve();
+    pub(super) fn journal(&self) -> &Journal {
+        &self.journal
     }
 
-    /// Grants what is free to those who wait.
-    pub(super) fn serve(&self) {
-        // Without the lock it can only be found too early that there is nothing to do, and whoever changes that serves after us.
-        while self.load().queued() > 0 && self.load().has_permit() {
-            let mut line = self.line();
-            let granted = Word::update(&self.word, |word| {
-                (word.queued() > 0 && word.has_permit()).then(|| word.quit_queue().enter())
-            });
-            if granted.is_err() {
-                return;
-            }
-            self.counts.add(ADMITTED);
-            let waker = line.queue.grant_first();
-            drop(line);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+    #[inline]
+    fn count_admitted(&self, place: Place) {
+        self.counts.add(ADMITTED);
+        if !place.is_plain() {
+            self.count_placed(place, LOW_ADMITTED, HIGH_ADMITTED, compartment::ADMITTED);
         }
     }
 
-    /// Asks whether the permit waited for has come, and if not, whom to wake when it does. `waited` is for the books.
-    /// Once this has answered yes, the seat is gone and the caller owes one end of a permit.
-    pub(super) fn pick_up(&self, seat: Seat, waker: &Waker, waited: Duration) -> bool {
-        // Wakers are made and dropped outside the lock: either may run code that comes back here.
-        let waker = waker.clone();
-        let mut line = self.line();
-        if line.queue.is_granted(seat) {
-            line.queue.take(seat);
-            line.waits.record(waited);
-            return true;
+    fn count_placed(&self, place: Place, low: usize, high: usize, in_partition: usize) {
+        match place.priority() {
+            Priority::Low => self.counts.add(low),
+            Priority::High => self.counts.add(high),
+            // The rest.
+            Priority::Normal => {}
         }
-        let spare = line.queue.set_waker(seat, waker);
-        drop(line);
-        drop(spare);
-        false
-    }
-
-    /// Leaves the queue. When the permit has come in the meantime, this answers yes and the caller owes one end of it.
-    pub(super) fn give_up(&self, seat: Seat, waited: Duration) -> bool {
-        let mut line = self.line();
-        let left = line.queue.take(seat);
-        if let Left::Granted = left {
-            line.waits.record(waited);
+        if let Some(compartment) = self.compartment(place) {
+            compartment.counts.add(in_partition);
         }
-        self.leave_line(line, left)
-    }
-
-    /// Leaves the queue for good. A permit that has come in the meantime is passed on.
-    pub(super) fn abandon(&self, seat: Seat) {
-        let mut line = self.line();
-        line.waits.abandoned += 1;
-        let left = line.queue.take(seat);
-        if self.leave_line(line, left) {
-            self.release();
-        }
-    }
-
-    fn leave_line(&self, line: MutexGuard<'_, Line>, left: Left) -> bool {
-        let Left::Waiting(waker) = left else {
-            return true;
-        };
-        let _ = Word::update(&self.word, |word| Some(word.quit_queue()));
-        drop(line);
-        drop(waker);
-        false
     }
 
     /// Counts a refusal and gives it a name.
     #[inline]
-    pub(super) fn reject(&self, reason: Reason) -> Refused {
-        self.counts.add(match reason {
-            Reason::QueueFull => QUEUE_FULL,
-            Reason::WaitedTooLong => WAITED,
-            _ => FULL,
-        });
+    pub(super) fn reject(&self, place: Place, reason: Reason) -> Refused {
+        let (count, in_partition) = match reason {
+            Reason::QueueFull => (QUEUE_FULL, compartment::QUEUE_FULL),
+            Reason::WaitedTooLong => (WAITED, compartment::WAITED),
+            Reason::Displaced => (DISPLACED, compartment::DISPLACED),
+            _ => (FULL, compartment::FULL),
+        };
+        self.counts.add(count);
+        if !place.is_plain() {
+            self.count_placed(place, LOW_REFUSED, HIGH_REFUSED, in_partition);
+        }
+        self.notice_saturation();
         Refused::new(&self.label, Details::new(reason, None))
-    }
-
-    pub(super) fn snapshot(&self) -> Snapshot {
-        let line = self.line();
-        let word = self.load();
-        Snapshot {
-            name: Arc::clone(&self.settings.name),
-            max_concurrent: word.limit(),
-            max_queue: self.settings.max_queue,
-            max_wait: self.settings.max_wait,
-            in_flight: word.in_flight(),
-            queued: word.queued(),
-            admitted: self.counts.sum(ADMITTED),
-            refused: Refusals {
-                full: self.counts.sum(FULL),
-                queue_full: self.counts.sum(QUEUE_FULL),
-                waited_too_long: self.counts.sum(WAITED),
-            },
-            waits: line.waits,
-            adaptive: self.adaptive().map(Adaptive::figures),
-        }
-    }
-}
-
-impl Settings {
-    // For everybody who may wait, and everybody who has been granted a permit and has not picked it up yet. Without a queue nobody
-    // ever takes a seat.
-    fn seats_for(&self, max_concurrent: usize) -> usize {
-        match self.max_queue {
-            0 => 0,
-            waiting => waiting + max_concurrent,
-        }
     }
 }
 
 #[cfg(all(test, not(breaker_loom)))]
 mod tests {
+    use std::task::Waker;
+
     use super::*;
 
     #[test]
@@ -340,16 +311,25 @@ mod tests {
             max_concurrent: 1,
             max_queue: 1,
             max_wait: None,
+            partitions: Vec::new(),
+            priority_shares: PriorityShares::NONE,
+            dry_run: false,
+            listeners: Vec::new(),
         });
-        assert!(gate.try_enter());
-        let Entry::Queued(seat) = gate.enter_or_queue() else {
+        let place = Place::default();
+        assert!(gate.try_enter(place, false));
+        let Entry::Queued(seat) = gate.enter_or_queue(place) else {
             panic!("not queued");
         };
-        gate.release();
+        assert_eq!(
+            gate.pick_up(seat, Waker::noop(), Duration::ZERO),
+            Answer::NotYet
+        );
+        gate.release(place);
         let waited = Duration::from_millis(7);
-        assert!(gate.give_up(seat, waited));
+        assert_eq!(gate.give_up(seat, waited), Answer::Granted);
         let waits = gate.snapshot().waits;
         assert_eq!((waits.granted, waits.longest), (1, waited));
-        gate.release();
+        gate.release(place);
     }
 }

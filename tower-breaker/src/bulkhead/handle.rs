@@ -1,11 +1,15 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, task::Waker};
 
 use super::{
-    Acquire, BulkheadBuilder, BulkheadPermit, Snapshot, builder::limit_problem, gate::Gate,
+    Acquire, BulkheadBuilder, BulkheadPermit, Event, Events, Place, Priority, Snapshot,
+    builder::limit_problem, gate::Gate, watchers::Post,
 };
 use crate::{BuildError, Problem, Reason, Refused, ownership::Owner};
 
 /// A named limit on how many calls run at once. A handle: cheap to clone, and every clone shares the same permits.
+///
+/// A handle asks for permits for one place in the bulkhead: a partition or none, and a priority. That of the builder is for calls
+/// of no partition and of normal priority; [`partition`](Self::partition) and [`with_priority`](Self::with_priority) make others.
 ///
 /// It works without tower too: hold a permit for as long as the guarded work lasts.
 ///
@@ -26,6 +30,7 @@ use crate::{BuildError, Problem, Reason, Refused, ownership::Owner};
 #[derive(Clone)]
 pub struct Bulkhead {
     gate: Owner<Gate>,
+    place: Place,
 }
 
 impl Bulkhead {
@@ -36,13 +41,64 @@ impl Bulkhead {
 
     pub(super) fn from_gate(gate: Gate) -> Self {
         Self {
+            place: gate.plain_place(),
             gate: Owner::new(gate),
         }
     }
 
     /// The name it was built with.
     pub fn name(&self) -> &str {
-        &self.gate.settings().name
+        self.gate.name()
+    }
+
+    /// A handle that asks for permits of this partition; `None` if there is none of this name.
+    pub fn partition(&self, name: &str) -> Option<Self> {
+        let index = self.gate.partition(name)?;
+        Some(Self {
+            gate: self.gate.clone(),
+            place: self.place.with_partition(index),
+        })
+    }
+
+    /// A handle that asks for permits with this priority.
+    #[must_use]
+    pub fn with_priority(&self, priority: Priority) -> Self {
+        Self {
+            gate: self.gate.clone(),
+            place: self.place.with_priority(priority),
+        }
+    }
+
+    /// The place that this handle asks for permits for. For [`BulkheadLayer::place_by`](super::BulkheadLayer::place_by).
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    pub(super) fn set_place(&mut self, place: Place) {
+        self.place = place;
+    }
+
+    /// The last events, oldest first. The last 64 are remembered. That the bulkhead was full is noticed only while there is a listener,
+    /// or once [`events`](Self::events) has been called; changes of the limit always.
+    pub fn recent_events(&self) -> Vec<Event> {
+        self.gate.journal().recent()
+    }
+
+    /// Every event from now on, as a stream.
+    pub fn events(&self) -> Events {
+        Events::new(self.gate.journal().subscribe())
+    }
+
+    /// Begins or ends a dry run, in which the bulkhead refuses nothing and lets nobody wait, and only counts what it would have done
+    /// ([`Snapshot::would_refuse`](super::Snapshot::would_refuse)). What runs is counted as ever, so that when the dry run ends, the
+    /// limit holds for the calls that began in it too. Whoever waits when it begins is admitted.
+    pub fn set_dry_run(&self, dry_run: bool) {
+        self.gate.set_dry_run(dry_run);
+    }
+
+    /// Whether it is a dry run.
+    pub fn is_dry_run(&self) -> bool {
+        self.gate.is_dry_run()
     }
 
     /// How it is set, and how it stands.
@@ -91,7 +147,7 @@ impl Bulkhead {
     ///
     /// [`Reason::BulkheadFull`] when as many calls run as may.
     pub fn try_acquire(&self) -> Result<BulkheadPermit, Refused> {
-        self.try_enter()
+        self.try_enter(false)
             .ok_or_else(|| self.reject(Reason::BulkheadFull))
     }
 
@@ -102,32 +158,42 @@ impl Bulkhead {
     /// # Errors
     ///
     /// The future ends with [`Reason::QueueFull`] when as many calls wait as may, with [`Reason::BulkheadFull`] when none
-    /// may wait at all, and with [`Reason::WaitedTooLong`] when the permit did not come within
-    /// [`max_wait`](BulkheadBuilder::max_wait).
+    /// may wait at all, with [`Reason::WaitedTooLong`] when the permit did not come within
+    /// [`max_wait`](BulkheadBuilder::max_wait), and with [`Reason::Displaced`] when the queue was full and a call of a higher
+    /// [`Priority`] came.
     ///
     /// # Panics
     ///
     /// The future panics when it must wait, there is a `max_wait` and no tokio timer is running.
     pub fn acquire(&self) -> Acquire {
-        Acquire::new(&self.gate)
+        Acquire::new(&self.gate, self.place)
     }
 
     #[inline]
     pub(super) fn is_full(&self) -> bool {
-        self.gate.is_full()
+        self.gate.is_full(self.place)
     }
 
-    // Like `try_acquire`, for a caller that has another use for a refusal than to count it.
+    // Like `try_acquire`, for a caller that has another use for a refusal than to count it. `waits` says whether he would wait, which
+    // only matters to the books of a dry run.
     #[inline]
-    pub(super) fn try_enter(&self) -> Option<BulkheadPermit> {
+    pub(super) fn try_enter(&self, waits: bool) -> Option<BulkheadPermit> {
         self.gate
-            .try_enter()
-            .then(|| BulkheadPermit::new(&self.gate))
+            .try_enter(self.place, waits)
+            .then(|| BulkheadPermit::new(&self.gate, self.place))
     }
 
     #[inline]
     pub(super) fn reject(&self, reason: Reason) -> Refused {
-        self.gate.reject(reason)
+        self.gate.reject(self.place, reason)
+    }
+
+    pub(super) fn watch(&self, post: &mut Option<Post>, waker: &Waker) {
+        self.gate.watch(post, waker);
+    }
+
+    pub(super) fn unwatch(&self, post: Post) {
+        self.gate.unwatch(post);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     mode::{Boxed, Typed},
 };
 
-use super::{Bulkhead, BulkheadService};
+use super::{BackPressureLayer, Bulkhead, BulkheadService, Place, PlacingLayer};
 
 /// What a full bulkhead does with a call: refuse it at once. The default; asks nothing of the inner service.
 #[derive(Debug, Clone, Copy, Default)]
@@ -93,6 +93,72 @@ impl<M, W, C> BulkheadLayer<M, W, C> {
             when_full: Wait,
             classify: self.classify,
         }
+    }
+
+    /// Puts each call where it belongs: `place_by` looks at the request and says in which partition, and how important, it is. Set
+    /// everything else first.
+    ///
+    /// Where whole services or routes belong to one place, a layer of their own over [`Bulkhead::partition`] or
+    /// [`Bulkhead::with_priority`] does the same and knows the place already when it is asked for readiness.
+    ///
+    /// ```
+    /// use tower::{ServiceBuilder, ServiceExt, service_fn};
+    /// use tower_breaker::{BoxError, Bulkhead, BulkheadLayer, bulkhead::{Partition, Priority}};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), BoxError> {
+    /// let bulkhead = Bulkhead::builder("stock")
+    ///     .max_concurrent(10)
+    ///     .partition(Partition::new("batch").at_most(0.3))
+    ///     .build()?;
+    /// let live = bulkhead.with_priority(Priority::High).place();
+    /// let batch = bulkhead.partition("batch").unwrap().place();
+    ///
+    /// let stock = ServiceBuilder::new()
+    ///     .layer(BulkheadLayer::new(bulkhead.clone()).place_by(move |item: &u32| {
+    ///         if *item < 1000 { live } else { batch }
+    ///     }))
+    ///     .service(service_fn(async |item: u32| Ok::<_, BoxError>(item * 2)));
+    /// stock.clone().oneshot(7).await?;
+    /// stock.oneshot(2000).await?;
+    /// assert_eq!(bulkhead.snapshot().partitions[0].admitted, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn place_by<Req, F>(self, place_by: F) -> PlacingLayer<Self, F>
+    where
+        F: Fn(&Req) -> Place + Clone,
+    {
+        PlacingLayer::new(self, place_by)
+    }
+
+    /// Makes services that are not ready while the bulkhead is full, instead of ready to refuse or to let a call wait. Set everything
+    /// else first.
+    ///
+    /// For what is in front of it that can use the time: a balancer, which goes elsewhere, or a buffer. **A ready service holds no
+    /// permit**, and so readiness is no promise; what exactly holds, and under which of tower's middlewares, says
+    /// [`BackPressureService`](super::BackPressureService#what-is-guaranteed).
+    ///
+    /// ```
+    /// use tower::{Service, ServiceBuilder, service_fn};
+    /// use tower_breaker::{BoxError, Bulkhead, BulkheadLayer};
+    ///
+    /// # fn main() -> Result<(), BoxError> {
+    /// let bulkhead = Bulkhead::builder("stock").max_concurrent(1).build()?;
+    /// let mut stock = ServiceBuilder::new()
+    ///     .layer(BulkheadLayer::new(bulkhead.clone()).back_pressure())
+    ///     .service(service_fn(async |item: u32| Ok::<_, BoxError>(item * 2)));
+    ///
+    /// let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    /// let busy = bulkhead.try_acquire()?;
+    /// assert!(Service::<u32>::poll_ready(&mut stock, &mut cx).is_pending());
+    /// drop(busy);
+    /// assert!(Service::<u32>::poll_ready(&mut stock, &mut cx).is_ready());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn back_pressure(self) -> BackPressureLayer<Self> {
+        BackPressureLayer::new(self)
     }
 
     /// Makes the error type [`Error<E>`](crate::Error), so that the inner error keeps its type.

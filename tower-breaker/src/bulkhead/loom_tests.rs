@@ -15,29 +15,52 @@ use loom::{
 };
 
 use super::{
-    gate::{Entry, Gate, Settings},
+    gate::{Answer, Entry, Gate, Settings},
+    partition::{Partition, PriorityShares},
+    place::{Place, Priority},
     queue::Seat,
 };
 
-fn gate(max_concurrent: usize, max_queue: usize) -> Arc<Gate> {
-    let name = Arc::from("model");
+const PLAIN: Place = Place::PLAIN;
+
+fn divided(max_concurrent: usize, max_queue: usize, partitions: Vec<Partition>) -> Arc<Gate> {
     Arc::new(Gate::new(Settings {
-        name,
+        name: Arc::from("model"),
         max_concurrent,
         max_queue,
         max_wait: None,
+        partitions,
+        priority_shares: PriorityShares::NONE,
+        dry_run: false,
+        listeners: Vec::new(),
     }))
 }
 
-fn enter(gate: &Gate) {
-    assert!(gate.try_enter());
+fn gate(max_concurrent: usize, max_queue: usize) -> Arc<Gate> {
+    divided(max_concurrent, max_queue, Vec::new())
 }
 
-fn queue(gate: &Gate) -> Seat {
-    match gate.enter_or_queue() {
+fn try_enter(gate: &Gate) -> bool {
+    gate.try_enter(PLAIN, false)
+}
+
+fn enter(gate: &Gate) {
+    assert!(try_enter(gate));
+}
+
+fn release(gate: &Gate) {
+    gate.release(PLAIN);
+}
+
+fn queue_at(gate: &Gate, place: Place) -> Seat {
+    match gate.enter_or_queue(place) {
         Entry::Queued(seat) => seat,
         Entry::Admitted | Entry::Full => panic!("not queued"),
     }
+}
+
+fn queue(gate: &Gate) -> Seat {
+    queue_at(gate, PLAIN)
 }
 
 struct Flag(AtomicBool);
@@ -60,7 +83,7 @@ impl Flag {
 }
 
 fn pick_up(gate: &Gate, seat: Seat, waker: &Waker) -> bool {
-    gate.pick_up(seat, waker, Duration::ZERO)
+    gate.pick_up(seat, waker, Duration::ZERO) == Answer::Granted
 }
 
 fn assert_load(gate: &Gate, in_flight: usize, queued: usize) {
@@ -89,9 +112,9 @@ fn one_permit_lets_one_call_in_at_a_time() {
         // Loom sees two accesses at once, and an access that does not see the one before.
         let call = |work: Arc<UnsafeCell<i32>>| {
             move |gate: &Gate| {
-                if gate.try_enter() {
+                if try_enter(gate) {
                     work.with_mut(|_| ());
-                    gate.release();
+                    release(&gate);
                 }
             }
         };
@@ -112,14 +135,14 @@ fn a_permit_is_handed_over_with_all_that_was_done_under_it() {
             &gate,
             move |gate| {
                 before.with_mut(|_| ());
-                gate.release();
+                release(&gate);
             },
             |gate| {
                 while !pick_up(gate, seat, Waker::noop()) {
                     thread::yield_now();
                 }
                 work.with_mut(|_| ());
-                gate.release();
+                release(&gate);
             },
         );
         assert_load(&gate, 0, 0);
@@ -132,8 +155,8 @@ fn a_call_that_queues_while_the_permit_comes_back_gets_it() {
         let gate = gate(1, 1);
         enter(&gate);
         let (flag, waker) = Flag::new();
-        let entry = race(&gate, Gate::release, |gate| {
-            let entry = gate.enter_or_queue();
+        let entry = race(&gate, release, |gate| {
+            let entry = gate.enter_or_queue(PLAIN);
             if let Entry::Queued(seat) = entry {
                 return (!pick_up(gate, seat, &waker)).then_some(seat);
             }
@@ -158,7 +181,7 @@ fn a_waiter_that_looks_while_the_permit_comes_is_woken_or_sees_it() {
         enter(&gate);
         let seat = queue(&gate);
         let (flag, waker) = Flag::new();
-        if !race(&gate, Gate::release, |gate| pick_up(gate, seat, &waker)) {
+        if !race(&gate, release, |gate| pick_up(gate, seat, &waker)) {
             assert!(flag.is_up());
             assert!(pick_up(&gate, seat, &waker));
         }
@@ -172,7 +195,7 @@ fn a_permit_on_its_way_to_a_waiter_that_leaves_is_not_lost() {
         let gate = gate(1, 1);
         enter(&gate);
         let seat = queue(&gate);
-        race(&gate, Gate::release, |gate| gate.abandon(seat));
+        race(&gate, release, |gate| gate.abandon(seat, PLAIN));
         assert_load(&gate, 0, 0);
         enter(&gate);
     });
@@ -186,7 +209,7 @@ fn a_permit_on_its_way_to_a_waiter_that_leaves_goes_to_the_next() {
         let (first, second) = (queue(&gate), queue(&gate));
         let (flag, waker) = Flag::new();
         assert!(!pick_up(&gate, second, &waker));
-        race(&gate, Gate::release, |gate| gate.abandon(first));
+        race(&gate, release, |gate| gate.abandon(first, PLAIN));
         assert!(flag.is_up());
         assert!(pick_up(&gate, second, &waker));
         assert_load(&gate, 1, 0);
@@ -199,11 +222,11 @@ fn a_time_limit_that_passes_while_the_permit_comes_leaves_exactly_one_of_both() 
         let gate = gate(1, 1);
         enter(&gate);
         let seat = queue(&gate);
-        if race(&gate, Gate::release, |gate| {
-            gate.give_up(seat, Duration::ZERO)
+        if race(&gate, release, |gate| {
+            gate.give_up(seat, Duration::ZERO) == Answer::Granted
         }) {
             assert_load(&gate, 1, 0);
-            gate.release();
+            release(&gate);
         }
         assert_load(&gate, 0, 0);
     });
@@ -216,7 +239,7 @@ fn two_permits_that_come_back_at_once_serve_two_waiters() {
         enter(&gate);
         enter(&gate);
         let (first, second) = (queue(&gate), queue(&gate));
-        race(&gate, Gate::release, Gate::release);
+        race(&gate, release, release);
         assert_load(&gate, 2, 0);
         assert!(pick_up(&gate, first, Waker::noop()));
         assert!(pick_up(&gate, second, Waker::noop()));
@@ -230,7 +253,7 @@ fn two_permits_that_come_back_at_once_and_one_waiter_leave_one_free() {
         enter(&gate);
         enter(&gate);
         let seat = queue(&gate);
-        race(&gate, Gate::release, Gate::release);
+        race(&gate, release, release);
         assert_load(&gate, 1, 0);
         assert!(pick_up(&gate, seat, Waker::noop()));
         enter(&gate);
@@ -243,7 +266,7 @@ fn nobody_overtakes_a_waiter() {
         let gate = gate(1, 1);
         enter(&gate);
         let seat = queue(&gate);
-        assert!(!race(&gate, Gate::release, Gate::try_enter));
+        assert!(!race(&gate, release, try_enter));
         assert!(pick_up(&gate, seat, Waker::noop()));
         assert_load(&gate, 1, 0);
     });
@@ -254,7 +277,7 @@ fn the_last_place_in_the_queue_is_given_once() {
     loom::model(|| {
         let gate = gate(1, 1);
         enter(&gate);
-        let queues = |gate: &Gate| matches!(gate.enter_or_queue(), Entry::Queued(_));
+        let queues = |gate: &Gate| matches!(gate.enter_or_queue(PLAIN), Entry::Queued(_));
         let other = Arc::new(AtomicBool::new(false));
         let shared = other.clone();
         let queued = race(
@@ -276,7 +299,7 @@ fn a_limit_that_grows_while_a_call_queues_lets_it_in() {
         let entry = race(
             &gate,
             |gate| gate.set_limit(2),
-            |gate| match gate.enter_or_queue() {
+            |gate| match gate.enter_or_queue(PLAIN) {
                 Entry::Queued(seat) => (!pick_up(gate, seat, &waker)).then_some(seat),
                 Entry::Admitted => None,
                 Entry::Full => panic!("refused with an empty queue"),
@@ -296,7 +319,7 @@ fn a_limit_that_grows_while_a_permit_comes_back_serves_two() {
         let gate = gate(1, 2);
         enter(&gate);
         let (first, second) = (queue(&gate), queue(&gate));
-        race(&gate, Gate::release, |gate| gate.set_limit(2));
+        race(&gate, release, |gate| gate.set_limit(2));
         assert_load(&gate, 2, 0);
         assert!(pick_up(&gate, first, Waker::noop()));
         assert!(pick_up(&gate, second, Waker::noop()));
@@ -313,9 +336,10 @@ fn no_call_is_admitted_by_a_limit_that_has_been_lowered() {
             |gate| {
                 gate.set_limit(1);
                 let then = gate.snapshot().in_flight;
+                thread::yield_now();
                 assert!(gate.snapshot().in_flight <= then);
             },
-            Gate::try_enter,
+            try_enter,
         );
         assert_load(&gate, 1 + usize::from(entered), 0);
     });
@@ -329,12 +353,151 @@ fn a_limit_that_shrinks_while_a_permit_comes_back_lets_nobody_in() {
         enter(&gate);
         gate.set_limit(1);
         let seat = queue(&gate);
-        race(&gate, Gate::release, |gate| {
+        race(&gate, release, |gate| {
             assert!(!pick_up(gate, seat, Waker::noop()));
         });
         assert_load(&gate, 1, 1);
-        gate.release();
+        release(&gate);
         assert!(pick_up(&gate, seat, Waker::noop()));
         assert_load(&gate, 1, 0);
+    });
+}
+
+#[test]
+fn a_permit_that_comes_back_while_a_more_important_call_queues_goes_to_it_or_to_who_waits() {
+    loom::model(|| {
+        let gate = gate(1, 2);
+        enter(&gate);
+        let low = PLAIN.with_priority(Priority::Low);
+        let high = PLAIN.with_priority(Priority::High);
+        let waiting = queue_at(&gate, low);
+        let entry = race(&gate, release, |gate| gate.enter_or_queue(high));
+        let waits_on = match entry {
+            Entry::Admitted => true,
+            Entry::Queued(seat) => pick_up(&gate, seat, Waker::noop()),
+            Entry::Full => panic!("refused with room in the queue"),
+        };
+        // Exactly one of the two has it.
+        assert_ne!(waits_on, pick_up(&gate, waiting, Waker::noop()));
+        assert_load(&gate, 1, 1);
+    });
+}
+
+#[test]
+fn a_permit_on_its_way_to_a_waiter_that_is_displaced_is_not_lost() {
+    loom::model(|| {
+        let gate = gate(1, 1);
+        enter(&gate);
+        let waiting = queue_at(&gate, PLAIN.with_priority(Priority::Low));
+        let entry = race(&gate, release, |gate| {
+            gate.enter_or_queue(PLAIN.with_priority(Priority::High))
+        });
+        let first = gate.pick_up(waiting, Waker::noop(), Duration::ZERO);
+        let second = match entry {
+            Entry::Admitted => Answer::Granted,
+            Entry::Queued(seat) => gate.pick_up(seat, Waker::noop(), Duration::ZERO),
+            Entry::Full => panic!("there was somebody to displace"),
+        };
+        assert!(matches!(
+            (first, second),
+            (Answer::Displaced, Answer::Granted) | (Answer::Granted, Answer::NotYet)
+        ));
+    });
+}
+
+// One permit guaranteed to the partition, one in the pool.
+fn halved(max_queue: usize) -> (Arc<Gate>, Place) {
+    let partitions = vec![Partition::new("a").guaranteed(0.5)];
+    (divided(2, max_queue, partitions), PLAIN.with_partition(0))
+}
+
+#[test]
+fn a_guaranteed_permit_and_a_borrowed_one_that_come_back_at_once_are_both_there() {
+    loom::model(|| {
+        let (gate, place) = halved(0);
+        assert!(gate.try_enter(place, false) && gate.try_enter(place, false));
+        race(
+            &gate,
+            move |gate| gate.release(place),
+            |gate| gate.release(place),
+        );
+        assert_load(&gate, 0, 0);
+        enter(&gate);
+        assert!(!try_enter(&gate) && gate.try_enter(place, false));
+    });
+}
+
+#[test]
+fn who_borrows_while_a_guaranteed_permit_comes_back_takes_one_of_them() {
+    loom::model(|| {
+        let (gate, place) = halved(0);
+        assert!(gate.try_enter(place, false));
+        race(
+            &gate,
+            move |gate| gate.release(place),
+            |gate| assert!(gate.try_enter(place, false)),
+        );
+        // The one in the partition is the guaranteed one: the pool's is free.
+        assert_load(&gate, 1, 0);
+        enter(&gate);
+    });
+}
+
+#[test]
+fn a_guaranteed_permit_that_comes_back_while_its_partition_queues_is_granted() {
+    loom::model(|| {
+        let (gate, place) = halved(2);
+        enter(&gate);
+        assert!(gate.try_enter(place, false));
+        let (flag, waker) = Flag::new();
+        let seat = race(
+            &gate,
+            move |gate| gate.release(place),
+            |gate| match gate.enter_or_queue(place) {
+                Entry::Queued(seat) => (!pick_up(gate, seat, &waker)).then_some(seat),
+                Entry::Admitted => None,
+                Entry::Full => panic!("refused with room in the queue"),
+            },
+        );
+        if let Some(seat) = seat {
+            assert!(flag.is_up(), "granted and not woken");
+            assert!(pick_up(&gate, seat, &waker));
+        }
+        assert_load(&gate, 2, 0);
+    });
+}
+
+#[test]
+fn a_limit_that_moves_a_guarantee_while_a_permit_comes_back_loses_none() {
+    loom::model(|| {
+        let (gate, place) = halved(0);
+        assert!(gate.try_enter(place, false) && gate.try_enter(place, false));
+        // To 2 and 2, with what was borrowed from the pool.
+        race(
+            &gate,
+            move |gate| gate.release(place),
+            |gate| gate.set_limit(4),
+        );
+        assert_load(&gate, 1, 0);
+        gate.set_limit(2);
+        assert_load(&gate, 1, 0);
+        gate.release(place);
+        assert_load(&gate, 0, 0);
+        assert!(gate.try_enter(place, false) && try_enter(&gate) && !try_enter(&gate));
+    });
+}
+
+#[test]
+fn who_watches_while_the_permit_comes_back_sees_it_or_is_woken() {
+    loom::model(|| {
+        let gate = gate(1, 0);
+        enter(&gate);
+        let (flag, waker) = Flag::new();
+        let is_full = race(&gate, release, |gate| {
+            let mut post = None;
+            gate.watch(&mut post, &waker);
+            gate.is_full(PLAIN)
+        });
+        assert!(!is_full || flag.is_up());
     });
 }

@@ -65,27 +65,42 @@
 
 mod acquire;
 mod adaptive;
+mod back_pressure;
 mod builder;
+mod compartment;
+mod events;
 mod future;
 mod gate;
+mod guarded;
 mod handle;
+mod journal;
 mod layer;
 pub mod limit;
 #[cfg(all(test, breaker_loom))]
 mod loom_tests;
+mod partition;
 mod permit;
+mod place;
+mod placed;
 mod queue;
 mod service;
 mod snapshot;
+mod watchers;
 mod word;
 
 pub use self::{
     acquire::Acquire,
+    back_pressure::{BackPressureLayer, BackPressureService},
     builder::BulkheadBuilder,
+    events::{Event, EventKind, Events},
     future::{ResponseFuture, WaitingFuture},
+    guarded::Guarded,
     handle::Bulkhead,
     layer::{BulkheadLayer, Refuse, Wait},
+    partition::Partition,
     permit::{BulkheadPermit, Outcome},
+    place::{Place, Priority},
+    placed::{PlacingLayer, PlacingService},
     service::BulkheadService,
-    snapshot::{Refusals, Snapshot, Waits},
+    snapshot::{PartitionSnapshot, PrioritySnapshot, Refusals, Snapshot, Waits, WouldRefuse},
 };

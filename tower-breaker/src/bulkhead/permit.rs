@@ -1,6 +1,9 @@
 use std::{fmt, mem};
 
-use super::gate::Gate;
+use super::{
+    gate::{Gate, Left},
+    place::Place,
+};
 use crate::{
     classify::Verdict,
     ownership::{Loan, Owner},
@@ -24,19 +27,21 @@ pub struct BulkheadPermit {
     loan: Option<Loan<Gate>>,
     // By the clock of a limit that finds itself; of no meaning otherwise.
     started: u64,
+    place: Place,
 }
 
 impl BulkheadPermit {
     // The caller has entered the gate and hands its duty to leave over to the permit.
     #[inline]
     #[allow(unsafe_code)]
-    pub(super) fn new(gate: &Owner<Gate>) -> Self {
+    pub(super) fn new(gate: &Owner<Gate>, place: Place) -> Self {
         // SAFETY: the call has just been counted in flight, and on nobody else's account. The loan is taken out of the option by
         // whoever counts that it is no longer, so that happens once.
         let loan = unsafe { gate.lend() };
         let mut permit = Self {
             loan: Some(loan),
             started: 0,
+            place,
         };
         if let Some(adaptive) = gate.adaptive() {
             // With the permit at hand, in case the clock, which is the user's, panics.
@@ -100,25 +105,29 @@ pub(super) fn release_on_panic<T>(
 impl Drop for BulkheadPermit {
     #[inline]
     fn drop(&mut self) {
-        if let Some(loan) = self.loan.take()
-            && let Err(loan) = loan.end_if(Gate::try_leave)
-        {
-            leave_with_care(loan);
+        let Some(loan) = self.loan.take() else { return };
+        let mut left = Left::NotYet;
+        let ended = loan.end_if(|gate| {
+            left = gate.try_leave(self.place);
+            left == Left::Done
+        });
+        if let Err(loan) = ended {
+            leave_with_care(loan, self.place, left);
         }
     }
 }
 
 // Somebody waits. Serving them comes after the end of the loan, so it needs a handle of its own.
 #[cold]
-fn leave_with_care(loan: Loan<Gate>) {
+fn leave_with_care(loan: Loan<Gate>, place: Place, left: Left) {
     let gate = loan.own();
-    loan.end(Gate::leave);
+    loan.end(|gate| gate.leave_anyway(place, left));
     gate.serve();
 }
 
 impl fmt::Debug for BulkheadPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.loan.as_ref().map(|gate| &gate.settings().name);
+        let name = self.loan.as_ref().map(|gate| gate.name());
         f.debug_struct("BulkheadPermit")
             .field("bulkhead", &name)
             .finish()

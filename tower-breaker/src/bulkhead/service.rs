@@ -5,7 +5,7 @@ use std::{
 
 use tower_service::Service;
 
-use super::{Bulkhead, Refuse, ResponseFuture, Wait, WaitingFuture};
+use super::{Bulkhead, Refuse, ResponseFuture, Wait, WaitingFuture, guarded::Guarded};
 use crate::{
     Reason,
     classify::{Classify, EveryError},
@@ -113,6 +113,16 @@ impl<S, M, W, C> BulkheadService<S, M, W, C> {
     }
 }
 
+impl<S, M, W, C> Guarded for BulkheadService<S, M, W, C> {
+    fn handle(&mut self) -> &mut Bulkhead {
+        &mut self.bulkhead
+    }
+
+    fn is_ready_to_refuse(&self) -> bool {
+        self.ready_because_full
+    }
+}
+
 impl<S, M, C, Req> Service<Req> for BulkheadService<S, M, Refuse, C>
 where
     S: Service<Req>,
@@ -132,7 +142,7 @@ where
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
         if !mem::take(&mut self.ready_because_full)
-            && let Some(permit) = self.bulkhead.try_enter()
+            && let Some(permit) = self.bulkhead.try_enter(false)
         {
             self.asked = Asked::Nothing;
             let judge = self.classify.begin(&request);
@@ -166,7 +176,7 @@ where
     fn call(&mut self, request: Req) -> Self::Future {
         self.ready_because_full = false;
         if self.asked == Asked::Ready
-            && let Some(permit) = self.bulkhead.try_enter()
+            && let Some(permit) = self.bulkhead.try_enter(true)
         {
             self.asked = Asked::Nothing;
             let judge = self.classify.begin(&request);

@@ -1,6 +1,6 @@
 //! The bulkhead's state in one atomic word, so that one compare-and-swap decides an admission.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, give_way};
 
 /// The most calls that fit the word's field for the limit, rounded down to a number one can remember.
 pub(super) const MAX_CONCURRENT: usize = 250_000;
@@ -17,11 +17,36 @@ const LIMIT_SHIFT: u32 = 64 - LIMIT_BITS;
 
 const ONE_IN_FLIGHT: u64 = 1;
 const ONE_QUEUED: u64 = 1 << QUEUED_SHIFT;
+// Somebody wants to know when a permit comes free, without waiting in the line.
+const WATCHED: u64 = 1 << FLAGS_SHIFT;
+// It is written down that the bulkhead is full.
+const SATURATED: u64 = 1 << (FLAGS_SHIFT + 1);
 const LOAD: u64 = (1 << FLAGS_SHIFT) - 1;
 // Whoever gives a permit back has more to do than that.
 const ATTENTION: u64 = (1 << LIMIT_SHIFT) - ONE_QUEUED;
 
 const _: () = assert!(MAX_CONCURRENT < 1 << LIMIT_BITS && MAX_QUEUE < 1 << QUEUED_BITS);
+
+/// As [`Word::update`], for any word.
+#[inline]
+pub(super) fn update(
+    word: &AtomicU64,
+    mut next: impl FnMut(u64) -> Option<u64>,
+) -> Result<u64, u64> {
+    let mut lost = 0;
+    let mut found = word.load(Ordering::Acquire);
+    while let Some(to) = next(found) {
+        match word.compare_exchange_weak(found, to, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return Ok(found),
+            Err(actual) => {
+                give_way(lost);
+                lost += 1;
+                found = actual;
+            }
+        }
+    }
+    Err(found)
+}
 
 /// `limit: 18 | flags: 8 | queued: 14 | in flight: 24`, from the high bits to the low ones.
 ///
@@ -41,33 +66,15 @@ impl Word {
         Self(word.load(Ordering::Acquire))
     }
 
-    /// Tries to replace `self` by `to`; gives the word found when another thread was faster.
-    #[inline]
-    pub(super) fn swap(self, word: &AtomicU64, to: Self) -> Result<(), Self> {
-        word.compare_exchange_weak(self.0, to.0, Ordering::AcqRel, Ordering::Acquire)
-            .map(drop)
-            .map_err(Self)
-    }
-
     /// Replaces it by what `next` makes of it, and gives it as it was; if that makes nothing of it, gives it as it is.
     #[inline]
     pub(super) fn update(
         word: &AtomicU64,
         mut next: impl FnMut(Self) -> Option<Self>,
     ) -> Result<Self, Self> {
-        let mut lost = 0;
-        let mut found = Self::load(word);
-        while let Some(to) = next(found) {
-            match found.swap(word, to) {
-                Ok(()) => return Ok(found),
-                Err(actual) => {
-                    crate::sync::give_way(lost);
-                    lost += 1;
-                    found = actual;
-                }
-            }
-        }
-        Err(found)
+        update(word, |bits| next(Self(bits)).map(|to| to.0))
+            .map(Self)
+            .map_err(Self)
     }
 
     #[inline]
@@ -117,6 +124,39 @@ impl Word {
 
     pub(super) fn quit_queue(self) -> Self {
         Self(self.0 - ONE_QUEUED)
+    }
+
+    /// As many more, or fewer, in flight.
+    pub(super) fn shift(self, calls: isize) -> Self {
+        Self(self.0.wrapping_add_signed(calls as i64))
+    }
+
+    pub(super) fn is_overdrawn(self) -> bool {
+        self.in_flight() > self.limit()
+    }
+
+    pub(super) fn is_watched(self) -> bool {
+        self.0 & WATCHED != 0
+    }
+
+    pub(super) fn watched(self, watched: bool) -> Self {
+        if watched {
+            Self(self.0 | WATCHED)
+        } else {
+            Self(self.0 & !WATCHED)
+        }
+    }
+
+    pub(super) fn is_saturated(self) -> bool {
+        self.0 & SATURATED != 0
+    }
+
+    pub(super) fn saturated(self, saturated: bool) -> Self {
+        if saturated {
+            Self(self.0 | SATURATED)
+        } else {
+            Self(self.0 & !SATURATED)
+        }
     }
 
     pub(super) fn with_limit(self, limit: usize) -> Self {

@@ -44,7 +44,9 @@ impl<Res, Err: 'static> ClassifyCall<Res, Err> for Overload {
 
 pub(super) fn of_refusal(refused: &Refused) -> Verdict {
     match refused.reason() {
-        Reason::BulkheadFull | Reason::QueueFull | Reason::WaitedTooLong => Verdict::Failure,
+        Reason::BulkheadFull | Reason::QueueFull | Reason::WaitedTooLong | Reason::Displaced => {
+            Verdict::Failure
+        }
         Reason::CircuitOpen | Reason::HalfOpenFull | Reason::ForcedOpen | Reason::Ramping => {
             Verdict::Ignore
         }

@@ -1,0 +1,192 @@
+//! Taking a permit, without waiting for one.
+
+use super::{Gate, WOULD_FULL, WOULD_QUEUE_FULL, WOULD_WAIT};
+use crate::{
+    bulkhead::{
+        compartment::{Compartment, State},
+        place::{Place, Priority},
+        word::Word,
+    },
+    sync::Ordering,
+};
+
+/// What became of an attempt to take a permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Take {
+    Taken,
+    Full,
+    /// There is one, but somebody may have precedence: only under the lock can it be told who gets it.
+    Behind,
+}
+
+/// Who takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum As {
+    /// Who has just come, and overtakes nobody.
+    Newcomer,
+    /// Whose turn it is. Holds the lock.
+    Next,
+}
+
+impl Gate {
+    /// Whether a newcomer would have to wait or be refused; for one whose place is not known yet, wherever he belongs.
+    #[inline]
+    pub(in crate::bulkhead) fn is_full(&self, place: Place) -> bool {
+        if self.load().has_room() && (place.is_plain() || place.is_undecided()) {
+            return false;
+        }
+        self.is_full_for(place)
+    }
+
+    #[inline(never)]
+    fn is_full_for(&self, place: Place) -> bool {
+        if self.is_dry_run() {
+            return false;
+        }
+        let word = self.load();
+        if place.is_undecided() {
+            let has_guaranteed = |compartment: &Compartment| compartment.load().has_guaranteed();
+            return !word.has_permit() && !self.compartments.iter().any(has_guaranteed);
+        }
+        let priority = place.priority();
+        let pool_is_full = word.in_flight() >= self.shares.of(priority, word.limit());
+        match self.compartment(place) {
+            // Where nobody has precedence, a permit that is free while somebody waits is as good as his.
+            None if self.compartments.is_empty() && place.is_plain() => !word.has_room(),
+            None => pool_is_full,
+            Some(compartment) => {
+                let state = compartment.load();
+                state.in_flight() >= self.shares.of(priority, state.at_most())
+                    || (!state.has_guaranteed() && pool_is_full)
+            }
+        }
+    }
+
+    /// Takes a permit if one is free; `waits` says whether the caller would wait for one, which only matters to the books of a dry
+    /// run. The caller owes one end of a permit for every `true`.
+    #[inline]
+    pub(in crate::bulkhead) fn try_enter(&self, place: Place, waits: bool) -> bool {
+        if place.is_plain()
+            && Word::update(&self.word, |word| word.has_room().then(|| word.enter())).is_ok()
+        {
+            self.count_admitted(Place::default());
+            return true;
+        }
+        self.try_enter_slowly(place, waits)
+    }
+
+    #[inline(never)]
+    fn try_enter_slowly(&self, place: Place, waits: bool) -> bool {
+        let admitted = match self.take(place, As::Newcomer) {
+            Take::Taken => {
+                self.count_admitted(place);
+                true
+            }
+            Take::Full => false,
+            Take::Behind => self.ask(place),
+        };
+        admitted || self.enter_dry(place, waits)
+    }
+
+    /// In a dry run, takes a permit that there is not, and writes down what would have become of the call.
+    pub(super) fn enter_dry(&self, place: Place, waits: bool) -> bool {
+        if !self.is_dry_run() {
+            return false;
+        }
+        let excess = self.in_flight().saturating_sub(self.total());
+        self.counts.add(if !waits || self.max_queue == 0 {
+            WOULD_FULL
+        } else if excess >= self.max_queue {
+            WOULD_QUEUE_FULL
+        } else {
+            WOULD_WAIT
+        });
+        self.notice_saturation();
+        self.take_regardless(place);
+        self.count_admitted(place);
+        true
+    }
+
+    pub(super) fn take_regardless(&self, place: Place) {
+        // The pool first, and given back if it was not needed: so the permit is counted somewhere all the time.
+        let _ = Word::update(&self.word, |word| Some(word.enter()));
+        if let Some(compartment) = self.compartment(place)
+            && let Ok(before) = compartment.update(|state| Some(state.enter()))
+            && before.has_guaranteed()
+        {
+            self.leave();
+        }
+    }
+
+    pub(super) fn take(&self, place: Place, who: As) -> Take {
+        match self.compartment(place) {
+            None => self.take_common(place.priority(), who),
+            Some(compartment) => self.take_in(compartment, place.priority(), who),
+        }
+    }
+
+    fn take_common(&self, priority: Priority, who: As) -> Take {
+        let has_permit = |word: Word| word.in_flight() < self.shares.of(priority, word.limit());
+        let taken = Word::update(&self.word, |word| {
+            (has_permit(word) && (who == As::Next || word.queued() == 0)).then(|| word.enter())
+        });
+        match taken {
+            Ok(_) => Take::Taken,
+            Err(word) if has_permit(word) => Take::Behind,
+            Err(_) => Take::Full,
+        }
+    }
+
+    fn take_in(&self, compartment: &Compartment, priority: Priority, who: As) -> Take {
+        let may_have_more =
+            |state: State| state.in_flight() < self.shares.of(priority, state.at_most());
+        let is_guaranteed = |state: State| state.has_guaranteed() && may_have_more(state);
+
+        if is_guaranteed(compartment.load()) && self.load().is_overdrawn() {
+            // The limit has been lowered and others have not given back yet what they have borrowed. Until all together are within the
+            // limit again, nobody is let in, whatever he is guaranteed.
+            if who == As::Newcomer {
+                return Take::Behind;
+            }
+            if self.in_flight() >= self.total() {
+                return Take::Full;
+            }
+        }
+        let state = match compartment.update(|state| {
+            let is_his = who == As::Next || !state.is_waited_for();
+            (is_guaranteed(state) && is_his).then(|| state.enter())
+        }) {
+            Ok(_) => return Take::Taken,
+            Err(state) => state,
+        };
+        if is_guaranteed(state) {
+            return Take::Behind;
+        }
+        if !may_have_more(state) {
+            return Take::Full;
+        }
+
+        match self.take_common(priority, who) {
+            Take::Taken => {}
+            other => return other,
+        }
+        let entered = compartment.update(|state| may_have_more(state).then(|| state.enter()));
+        // A guaranteed one may have come free meanwhile, or others may have taken all that the partition may have.
+        if entered.is_err() || entered.is_ok_and(State::has_guaranteed) {
+            self.leave();
+            if who == As::Newcomer {
+                self.serve();
+            }
+        }
+        if entered.is_ok() {
+            Take::Taken
+        } else {
+            Take::Full
+        }
+    }
+
+    /// The lowest priority that anybody waits with is lower than this.
+    pub(super) fn may_displace(&self, priority: Priority) -> bool {
+        self.lowest_waiting.load(Ordering::Acquire) < priority as u32
+    }
+}
