@@ -28,7 +28,8 @@
 //!
 //! * [`breaker`]: stops calling what keeps failing, and tries again gently. A handle without tower in it
 //!   ([`CircuitBreaker`]), and a layer over it ([`CircuitBreakerLayer`]).
-//! * [`bulkhead`]: bounds how many calls run at once, so that one slow dependency does not tie up everything.
+//! * [`bulkhead`]: bounds how many calls run at once, so that one slow dependency does not tie up everything. The bound may be fixed
+//!   or find itself ([`bulkhead::limit`]).
 //! * [`throttle`]: makes only such a share of the calls as is accepted.
 //! * [`fallback`]: answers with something else when a call was refused or has failed.
 //! * `retry` (feature): a policy for tower's own retries, which never makes a refused call again.
@@ -42,7 +43,7 @@
 //! Guards ask nothing of the inner service: no `Clone`, no `'static`, no `Sync` (only a bulkhead that lets calls wait needs
 //! `Clone`, and the default classifier `'static` errors). Their futures are plain types, never boxed. Admitting, refusing and
 //! finishing a call take no lock and allocate nothing; a refusal in a `BoxError` costs the box, a call that waits for a bulkhead
-//! or makes a transition of the circuit takes a short lock. Whatever ends a call, a result, a panic or a dropped future, is
+//! or makes a transition of the circuit takes a short lock, and a few times a second one call moves an adaptive limit. Whatever ends a call, a result, a panic or a dropped future, is
 //! accounted for exactly once. The library starts no tasks, and reads the time from tokio's clock or the one it is given.
 #![deny(unsafe_code)]
 #![deny(missing_docs)]
@@ -90,6 +91,8 @@ mod book {
     struct CircuitBreaker;
     #[doc = include_str!("../../docs/guide/end-of-body.md")]
     struct EndOfBody;
+    #[doc = include_str!("../../docs/guide/adaptive-limits.md")]
+    struct AdaptiveLimits;
     #[doc = include_str!("../../docs/guide/migration.md")]
     struct Migration;
     #[cfg(all(feature = "http", feature = "retry"))]

@@ -47,24 +47,55 @@ impl<const N: usize> Striped<N> {
 
     #[inline]
     pub(crate) fn add(&self, counter: usize) {
+        self.add_amount(counter, 1);
+    }
+
+    /// Adds any amount. Sums wrap around at 2⁶⁴.
+    #[inline]
+    pub(crate) fn add_amount(&self, counter: usize, amount: u64) {
         match self.own.get(number::of_this_thread()) {
             Some(Stripe(counters)) => {
                 // Nobody else writes here.
                 let count = counters[counter].load(Ordering::Relaxed);
-                counters[counter].store(count.wrapping_add(1), Ordering::Release);
+                counters[counter].store(count.wrapping_add(amount), Ordering::Release);
             }
             None => {
-                self.shared.0[counter].fetch_add(1, Ordering::Release);
+                self.shared.0[counter].fetch_add(amount, Ordering::Release);
             }
         }
     }
 
     pub(crate) fn sum(&self, counter: usize) -> u64 {
+        self.all(counter)
+            .map(|count| count.load(Ordering::Acquire))
+            .fold(0, u64::wrapping_add)
+    }
+
+    /// Uses a counter as a maximum instead: it becomes the value if that is greater. Not for a counter that is also added to.
+    #[inline]
+    pub(crate) fn raise(&self, counter: usize, value: u64) {
+        let Stripe(counters) = self
+            .own
+            .get(number::of_this_thread())
+            .unwrap_or(&self.shared);
+        // Others set it back to zero, so raising it is a read-modify-write, which is seldom needed.
+        if counters[counter].load(Ordering::Relaxed) < value {
+            counters[counter].fetch_max(value, Ordering::Relaxed);
+        }
+    }
+
+    /// The greatest value that a counter has been raised to since this was last asked.
+    pub(crate) fn take_max(&self, counter: usize) -> u64 {
+        self.all(counter)
+            .map(|count| count.swap(0, Ordering::Relaxed))
+            .fold(0, u64::max)
+    }
+
+    fn all(&self, counter: usize) -> impl Iterator<Item = &AtomicU64> {
         self.own
             .iter()
             .chain([&self.shared])
-            .map(|Stripe(counters)| counters[counter].load(Ordering::Acquire))
-            .fold(0, u64::wrapping_add)
+            .map(move |Stripe(counters)| &counters[counter])
     }
 }
 
@@ -255,6 +286,24 @@ mod tests {
             }
         });
         assert!(super::copies().is_power_of_two());
+    }
+
+    #[test]
+    fn a_maximum_is_over_all_threads_and_taken_once() {
+        let counters = Striped::<1>::new();
+        thread::scope(|scope| {
+            for thread in 0..counters.own.len() as u64 + 8 {
+                let counters = &counters;
+                scope.spawn(move || {
+                    counters.raise(0, 100 + thread);
+                    counters.raise(0, 7);
+                });
+            }
+        });
+        assert_eq!(counters.take_max(0), 107 + counters.own.len() as u64);
+        assert_eq!(counters.take_max(0), 0);
+        counters.raise(0, 3);
+        assert_eq!(counters.take_max(0), 3);
     }
 
     #[test]

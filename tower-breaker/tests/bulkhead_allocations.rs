@@ -3,12 +3,22 @@
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
-    time::Duration,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower::{Service, service_fn};
-use tower_breaker::{Bulkhead, BulkheadLayer};
+use tower_breaker::{
+    Bulkhead, BulkheadLayer,
+    bulkhead::{
+        Outcome,
+        limit::{Aimd, Algorithm, Gradient2, Vegas, Window},
+    },
+};
 use tower_layer::Layer;
 
 thread_local! {
@@ -104,4 +114,51 @@ fn as_many_as_may_wait_find_a_seat_beside_permits_not_picked_up_yet() {
     assert_eq!(ALLOCATIONS.get() - before, 0);
     let snapshot = bulkhead.snapshot();
     assert_eq!((snapshot.in_flight, snapshot.queued), (8, 8));
+}
+
+#[test]
+fn an_adaptive_limit_moves_without_allocating() {
+    let algorithms: [Box<dyn Algorithm>; 3] = [
+        Box::new(Aimd::builder().build().unwrap()),
+        Box::new(Gradient2::builder().build().unwrap()),
+        Box::new(Vegas::builder().build().unwrap()),
+    ];
+    for algorithm in algorithms {
+        let time = Arc::new(AtomicU64::new(0));
+        let (origin, turned) = (Instant::now(), time.clone());
+        let bulkhead = Bulkhead::builder("test")
+            .adaptive(algorithm)
+            .limit_window(Window::new().minimum_calls(1))
+            .clock(move || origin + Duration::from_millis(turned.load(Ordering::Relaxed)))
+            .max_queue(100)
+            .build()
+            .unwrap();
+        let mut permits = Vec::with_capacity(400);
+        let mut waiters = Vec::with_capacity(400);
+        let mut limits = Vec::with_capacity(400);
+        permits.push(bulkhead.try_acquire().unwrap());
+        let before = ALLOCATIONS.get();
+        for window in 0..300_u64 {
+            while let Ok(permit) = bulkhead.try_acquire() {
+                permits.push(permit);
+            }
+            while waiters.len() < 100 {
+                waiters.push(bulkhead.acquire());
+            }
+            time.fetch_add(150, Ordering::Relaxed);
+            let dropped = (100..200).contains(&window) && window % 4 == 0;
+            let outcome = match dropped {
+                true => Outcome::Overload,
+                false => Outcome::Success,
+            };
+            for permit in permits.drain(..) {
+                permit.finish(outcome);
+            }
+            waiters.clear();
+            limits.push(bulkhead.snapshot().max_concurrent);
+        }
+        assert_eq!(ALLOCATIONS.get() - before, 0);
+        let (least, most) = (limits.iter().min(), limits.iter().max());
+        assert!(least < Some(&20) && most > Some(&25), "{limits:?}");
+    }
 }

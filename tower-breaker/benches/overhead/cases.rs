@@ -7,6 +7,8 @@ use tower_breaker::{
     Bulkhead, BulkheadLayer, CircuitBreaker, CircuitBreakerLayer, FailureRate, FallbackLayer,
     SlowCallRate, Throttle, ThrottleLayer,
     breaker::{CircuitBreakerBuilder, QuantaClock},
+    bulkhead::limit::{Aimd, Algorithm, Gradient2, Vegas},
+    classify::Overload,
 };
 
 use crate::bodies;
@@ -69,6 +71,18 @@ pub fn all() -> Vec<Case> {
         .max_queue(64)
         .build()
         .unwrap();
+
+    let adaptive = |algorithm: Box<dyn Algorithm>, quick: bool| {
+        let adaptive = Bulkhead::builder("bench").adaptive(algorithm);
+        let bulkhead = match quick {
+            true => adaptive.clock(counter.clone()).build().unwrap(),
+            false => adaptive.clock(Instant::now).build().unwrap(),
+        };
+        BulkheadLayer::new(bulkhead).typed().classify(Overload)
+    };
+    let aimd = || Box::new(Aimd::builder().build().unwrap());
+    let gradient2 = || Box::new(Gradient2::builder().build().unwrap());
+    let vegas = || Box::new(Vegas::builder().build().unwrap());
 
     let typed_breaker =
         |breaker: &CircuitBreaker| CircuitBreakerLayer::new(breaker.clone()).typed();
@@ -148,6 +162,21 @@ pub fn all() -> Vec<Case> {
                 make()
             }
         }),
+        ours("adaptive-aimd", layered(adaptive(aimd(), true))),
+        ours("adaptive-gradient2", layered(adaptive(gradient2(), true))),
+        ours("adaptive-vegas", layered(adaptive(vegas(), true))),
+        ours(
+            "adaptive-aimd-system-clock",
+            layered(adaptive(aimd(), false)),
+        ),
+        ours(
+            "adaptive-gradient2-system-clock",
+            layered(adaptive(gradient2(), false)),
+        ),
+        ours(
+            "adaptive-vegas-system-clock",
+            layered(adaptive(vegas(), false)),
+        ),
         ours("stack-breaker-bulkhead", layered(stack)),
         Case::of_calls("bare-body", Kind::Ours, || {
             bodies::calls_to(bodies::BareHttp)

@@ -2,14 +2,19 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     Bulkhead,
+    adaptive::Adaptive,
     events::Event,
     gate::{Gate, Settings},
     journal::Listener,
+    limit::{Algorithm, Window},
     partition::{self, Partition, PriorityShares},
     place::Priority,
     word::{MAX_CONCURRENT, MAX_QUEUE},
 };
-use crate::{BuildError, Problem};
+use crate::{
+    BuildError, Problem,
+    breaker::{Clock, TokioClock},
+};
 
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -23,13 +28,15 @@ pub(super) fn limit_problem(max_concurrent: usize) -> Option<Problem> {
 }
 
 /// Collects the limits of a [`Bulkhead`]; see [`Bulkhead::builder`].
-#[derive(Clone)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct BulkheadBuilder {
     name: Arc<str>,
     max_concurrent: Option<usize>,
     max_queue: usize,
     max_wait: Option<Duration>,
+    algorithm: Option<Box<dyn Algorithm>>,
+    window: Option<Window>,
+    clock: Option<Box<dyn Clock>>,
     partitions: Vec<Partition>,
     priority_shares: Vec<(Priority, f64)>,
     dry_run: bool,
@@ -43,6 +50,9 @@ impl BulkheadBuilder {
             max_concurrent: None,
             max_queue: 0,
             max_wait: None,
+            algorithm: None,
+            window: None,
+            clock: None,
             partitions: Vec::new(),
             priority_shares: Vec::new(),
             dry_run: false,
@@ -70,6 +80,50 @@ impl BulkheadBuilder {
     /// call waits.
     pub fn max_wait(mut self, wait: Duration) -> Self {
         self.max_wait = Some(wait);
+        self
+    }
+
+    /// Lets the limit find itself, instead of [`max_concurrent`](Self::max_concurrent): [`Aimd`](super::limit::Aimd),
+    /// [`Gradient2`](super::limit::Gradient2), [`Vegas`](super::limit::Vegas) or an algorithm of your own. See
+    /// [`limit`](super::limit).
+    ///
+    /// Every admitted call then reads the clock twice. How calls went must be known: give the layer a classifier
+    /// ([`classify`](super::BulkheadLayer::classify)), or [finish](super::BulkheadPermit::finish) the permits yourself.
+    ///
+    /// ```
+    /// use tower::{ServiceBuilder, ServiceExt, service_fn};
+    /// use tower_breaker::{BoxError, Bulkhead, BulkheadLayer, bulkhead::limit::Gradient2, classify::Overload};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), BoxError> {
+    /// let bulkhead = Bulkhead::builder("inventory")
+    ///     .adaptive(Gradient2::builder().initial(20).max(500).build()?)
+    ///     .build()?;
+    /// let inventory = ServiceBuilder::new()
+    ///     .layer(BulkheadLayer::new(bulkhead.clone()).classify(Overload))
+    ///     .timeout(std::time::Duration::from_millis(500)) // further in, so that it is seen
+    ///     .service(service_fn(async |item: u32| Ok::<_, BoxError>(item * 2)));
+    /// assert_eq!(inventory.oneshot(21).await?, 42);
+    /// assert_eq!(bulkhead.snapshot().max_concurrent, 20);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn adaptive(mut self, algorithm: impl Algorithm) -> Self {
+        self.algorithm = Some(Box::new(algorithm));
+        self
+    }
+
+    /// Over how long results are gathered before the [algorithm](Self::adaptive) sees them. The default is at least 100 ms and 10
+    /// calls.
+    pub fn limit_window(mut self, window: Window) -> Self {
+        self.window = Some(window);
+        self
+    }
+
+    /// Where the time comes from, by which an [adaptive](Self::adaptive) limit measures calls and windows. The default is tokio's
+    /// clock. Not for `max_wait`, which is always by tokio's timer.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Box::new(clock));
         self
     }
 
@@ -122,11 +176,41 @@ impl BulkheadBuilder {
             ));
         }
         let allowed = format!("1 to {MAX_CONCURRENT}");
-        let max_concurrent = self.max_concurrent.unwrap_or_else(|| {
-            problems.push(Problem::new("max_concurrent", None::<usize>, &allowed));
-            1
-        });
-        problems.extend(limit_problem(max_concurrent));
+        let limits = self.algorithm.as_deref().map(limits_of);
+        let max_concurrent = match (self.max_concurrent, &limits) {
+            (Some(calls), None) => {
+                problems.extend(limit_problem(calls));
+                calls
+            }
+            (None, None) => {
+                problems.push(Problem::new("max_concurrent", None::<usize>, &allowed));
+                1
+            }
+            (Some(calls), Some(_)) => {
+                let allowed = "nothing beside `adaptive`, which finds the limit";
+                problems.push(Problem::new("max_concurrent", calls, allowed));
+                1
+            }
+            (None, Some((initial, min, max))) => {
+                if !(1 <= *min && min <= initial && initial <= max && *max <= MAX_CONCURRENT) {
+                    let allowed = format_args!("limits within {allowed}, `initial` among them");
+                    problems.push(Problem::new("adaptive", (initial, min..=max), allowed));
+                }
+                *initial
+            }
+        };
+        if let Some(window) = &self.window {
+            window.check(&mut problems);
+        }
+        for (option, given) in [
+            ("limit_window", self.window.is_some()),
+            ("clock", self.clock.is_some()),
+        ] {
+            if given && limits.is_none() {
+                let allowed = "nothing without `adaptive`, because then nothing is measured";
+                problems.push(Problem::new(option, format_args!("set"), allowed));
+            }
+        }
         if self.max_queue > MAX_QUEUE {
             problems.push(Problem::new(
                 "max_queue",
@@ -159,7 +243,11 @@ impl BulkheadBuilder {
             dry_run: self.dry_run,
             listeners: self.listeners,
         };
-        Ok(Bulkhead::from_gate(Gate::new(settings)))
+        let adaptive = self.algorithm.zip(limits).map(|(algorithm, limits)| {
+            let clock = self.clock.unwrap_or_else(|| Box::new(TokioClock));
+            Adaptive::new(clock, algorithm, limits, self.window.unwrap_or_default())
+        });
+        Ok(Bulkhead::from_gate(Gate::with(settings, adaptive)))
     }
 
     fn check_priority_shares(&self, problems: &mut Vec<Problem>) -> PriorityShares {
@@ -190,17 +278,25 @@ impl BulkheadBuilder {
     }
 }
 
+// Where it begins, its least and its greatest.
+fn limits_of(algorithm: &dyn Algorithm) -> (usize, usize, usize) {
+    let bounds = algorithm.bounds();
+    (algorithm.initial(), *bounds.start(), *bounds.end())
+}
+
 impl fmt::Debug for BulkheadBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BulkheadBuilder")
             .field("name", &self.name)
             .field("max_concurrent", &self.max_concurrent)
+            .field("adaptive", &self.algorithm.as_deref().map(limits_of))
+            .field("limit_window", &self.window)
             .field("max_queue", &self.max_queue)
             .field("max_wait", &self.max_wait)
             .field("partitions", &self.partitions)
             .field("priority_shares", &self.priority_shares)
             .field("dry_run", &self.dry_run)
             .field("listeners", &self.listeners.len())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

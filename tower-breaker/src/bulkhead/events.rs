@@ -26,7 +26,7 @@ pub struct Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// The limit has changed.
+    /// The limit has been changed by hand. The moves of an adaptive limit are no events; a snapshot has where it stands.
     #[non_exhaustive]
     Resized {
         /// What it was.

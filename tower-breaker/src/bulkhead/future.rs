@@ -8,16 +8,26 @@ use std::{
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{Acquire, BulkheadPermit, permit::release_on_panic};
-use crate::{Refused, mode::ErrorMode};
+use super::{Acquire, BulkheadPermit, Outcome, permit::release_on_panic};
+use crate::{
+    Refused,
+    classify::{ClassifyCall, EveryError},
+    mode::ErrorMode,
+};
 
 /// What is made of the end of a call: of its answer, and of the permit. Of this crate only.
 // In two steps, because an answer may be wide: looked at where it is, it is moved only once.
 pub trait Ending<M, Res, Err> {
     type Output;
 
-    /// There is an answer, or the inner service failed to become ready. The inner call has let go of all it held.
-    fn ended(&mut self, result: &mut Result<Res, Err>, permit: Option<BulkheadPermit>);
+    /// There is an answer, or the inner service failed to become ready. The inner call has let go of all it held. `outcome` is what the
+    /// answer says of the load, if the permit listens.
+    fn ended(
+        &mut self,
+        result: &mut Result<Res, Err>,
+        permit: Option<BulkheadPermit>,
+        outcome: Outcome,
+    );
 
     /// What the caller gets for that answer.
     fn answer(self, result: Result<Res, Err>, mode: &M) -> Self::Output;
@@ -33,8 +43,15 @@ impl<M: ErrorMode<Res, Err>, Res, Err> Ending<M, Res, Err> for AtAnswer {
     type Output = Result<Res, M::Error>;
 
     #[inline]
-    fn ended(&mut self, _: &mut Result<Res, Err>, permit: Option<BulkheadPermit>) {
-        drop(permit);
+    fn ended(
+        &mut self,
+        _: &mut Result<Res, Err>,
+        permit: Option<BulkheadPermit>,
+        outcome: Outcome,
+    ) {
+        if let Some(permit) = permit {
+            permit.finish(outcome);
+        }
     }
 
     #[inline]
@@ -62,30 +79,31 @@ pub trait Guarded {
 pin_project! {
     /// A call behind a bulkhead that refuses when it is full. Gives its permit back when it has finished, panics or is dropped.
     #[must_use = "futures do nothing unless polled"]
-    pub struct ResponseFuture<F, M> {
+    pub struct ResponseFuture<F, M, K = EveryError> {
         #[pin]
-        state: State<F>,
+        state: State<F, K>,
         mode: M,
     }
 }
 
 pin_project! {
     #[project = StateProj]
-    enum State<F> {
+    enum State<F, K> {
         // The order matters: the inner call lets go of all it holds before the permit admits another.
         // `None` once the inner call has panicked: the permit does not wait for whoever keeps the future then.
-        Running { #[pin] call: F, permit: Option<BulkheadPermit> },
+        Running { #[pin] call: F, judge: Option<K>, permit: Option<BulkheadPermit> },
         Refused { refused: Option<Refused> },
         Done,
     }
 }
 
-impl<F, M> ResponseFuture<F, M> {
+impl<F, M, K> ResponseFuture<F, M, K> {
     #[inline]
-    pub(super) fn running(call: F, permit: BulkheadPermit, mode: M) -> Self {
+    pub(super) fn running(call: F, permit: BulkheadPermit, judge: K, mode: M) -> Self {
         Self {
             state: State::Running {
                 call,
+                judge: Some(judge),
                 permit: Some(permit),
             },
             mode,
@@ -103,10 +121,11 @@ impl<F, M> ResponseFuture<F, M> {
     }
 }
 
-impl<F, M, Res, Err> Future for ResponseFuture<F, M>
+impl<F, M, K, Res, Err> Future for ResponseFuture<F, M, K>
 where
     F: Future<Output = Result<Res, Err>>,
     M: ErrorMode<Res, Err>,
+    K: ClassifyCall<Res, Err>,
 {
     type Output = Result<Res, M::Error>;
 
@@ -116,9 +135,10 @@ where
     }
 }
 
-impl<F, M, Res, Err> Guarded for ResponseFuture<F, M>
+impl<F, M, K, Res, Err> Guarded for ResponseFuture<F, M, K>
 where
     F: Future<Output = Result<Res, Err>>,
+    K: ClassifyCall<Res, Err>,
 {
     type Mode = M;
     type Response = Res;
@@ -132,12 +152,28 @@ where
         let mut this = self.project();
         match this.state.as_mut().project() {
             StateProj::Running { permit: None, .. } => polled_after_completion(),
-            StateProj::Running { call, permit } => {
-                let mut polled = release_on_panic(permit, || call.poll(cx));
+            StateProj::Running {
+                call,
+                judge,
+                permit,
+            } => {
+                // A fixed limit does not ask how calls went, and does not pay for it.
+                let listens = permit.as_ref().is_some_and(BulkheadPermit::listens);
+                let mut outcome = Outcome::Ignore;
+                let mut polled = release_on_panic(permit, || {
+                    let polled = call.poll(cx);
+                    if listens
+                        && let Poll::Ready(result) = &polled
+                        && let Some(judge) = judge.take()
+                    {
+                        outcome = judge.verdict(result.as_ref()).into();
+                    }
+                    polled
+                });
                 if let Poll::Ready(result) = &mut polled {
                     let permit = permit.take();
                     this.state.set(State::Done);
-                    ending.ended(result, permit);
+                    ending.ended(result, permit, outcome);
                 }
                 polled.map(|result| ending.answer(result, this.mode))
             }
@@ -150,7 +186,7 @@ where
     }
 }
 
-impl<F, M> fmt::Debug for ResponseFuture<F, M> {
+impl<F, M, K> fmt::Debug for ResponseFuture<F, M, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
             State::Running { .. } => "running",
@@ -167,49 +203,51 @@ pin_project! {
     /// A call behind a bulkhead with a queue. Waits for its permit if it must, then makes its clone of the inner service
     /// ready and calls it. Dropping it leaves the queue, or gives the permit back; so does a panic of the inner service.
     #[must_use = "futures do nothing unless polled"]
-    pub struct WaitingFuture<S, Req, M>
+    pub struct WaitingFuture<S, Req, M, K = EveryError>
     where
         S: Service<Req>,
     {
         #[pin]
-        stage: Stage<S, Req, M>,
+        stage: Stage<S, Req, M, K>,
     }
 }
 
 pin_project! {
     #[project = StageProj]
-    enum Stage<S, Req, M>
+    enum Stage<S, Req, M, K>
     where
         S: Service<Req>,
     {
-        Waiting { #[pin] permit: Acquire, parts: Option<Parts<S, Req, M>> },
-        Readying { parts: Option<Parts<S, Req, M>>, permit: Option<BulkheadPermit> },
-        Calling { #[pin] call: ResponseFuture<S::Future, M> },
+        Waiting { #[pin] permit: Acquire, parts: Option<Parts<S, Req, M, K>> },
+        Readying { parts: Option<Parts<S, Req, M, K>>, permit: Option<BulkheadPermit> },
+        Calling { #[pin] call: ResponseFuture<S::Future, M, K> },
     }
 }
 
 // What it takes to make the call once it may be made.
-struct Parts<S, Req, M> {
+struct Parts<S, Req, M, K> {
     service: S,
     request: Req,
+    judge: K,
     mode: M,
 }
 
-impl<S: Service<Req>, Req, M> WaitingFuture<S, Req, M> {
+impl<S: Service<Req>, Req, M, K> WaitingFuture<S, Req, M, K> {
     #[inline]
-    pub(super) fn calling(call: ResponseFuture<S::Future, M>) -> Self {
+    pub(super) fn calling(call: ResponseFuture<S::Future, M, K>) -> Self {
         Self {
             stage: Stage::Calling { call },
         }
     }
 
-    pub(super) fn waiting(permit: Acquire, service: S, request: Req, mode: M) -> Self {
+    pub(super) fn waiting(permit: Acquire, service: S, request: Req, judge: K, mode: M) -> Self {
         Self {
             stage: Stage::Waiting {
                 permit,
                 parts: Some(Parts {
                     service,
                     request,
+                    judge,
                     mode,
                 }),
             },
@@ -217,10 +255,11 @@ impl<S: Service<Req>, Req, M> WaitingFuture<S, Req, M> {
     }
 }
 
-impl<S, Req, M> Future for WaitingFuture<S, Req, M>
+impl<S, Req, M, K> Future for WaitingFuture<S, Req, M, K>
 where
     S: Service<Req>,
     M: ErrorMode<S::Response, S::Error>,
+    K: ClassifyCall<S::Response, S::Error>,
 {
     type Output = Result<S::Response, M::Error>;
 
@@ -230,9 +269,10 @@ where
     }
 }
 
-impl<S, Req, M> Guarded for WaitingFuture<S, Req, M>
+impl<S, Req, M, K> Guarded for WaitingFuture<S, Req, M, K>
 where
     S: Service<Req>,
+    K: ClassifyCall<S::Response, S::Error>,
 {
     type Mode = M;
     type Response = S::Response;
@@ -276,12 +316,12 @@ where
                     if let Err(err) = readiness {
                         drop(admitted.service);
                         let mut failed = Err(err);
-                        ending.ended(&mut failed, Some(permit));
+                        ending.ended(&mut failed, Some(permit), Outcome::Ignore);
                         return Poll::Ready(ending.answer(failed, &admitted.mode));
                     }
                     let call = admitted.service.call(admitted.request);
                     Stage::Calling {
-                        call: ResponseFuture::running(call, permit, admitted.mode),
+                        call: ResponseFuture::running(call, permit, admitted.judge, admitted.mode),
                     }
                 }
             };
@@ -290,7 +330,7 @@ where
     }
 }
 
-impl<S: Service<Req>, Req, M> fmt::Debug for WaitingFuture<S, Req, M> {
+impl<S: Service<Req>, Req, M, K> fmt::Debug for WaitingFuture<S, Req, M, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stage: &dyn fmt::Debug = match &self.stage {
             Stage::Waiting { permit, .. } => permit,

@@ -31,6 +31,7 @@ pub(super) use self::{
     wait::{Answer, Entry},
 };
 use super::{
+    adaptive::Adaptive,
     compartment::{self, Compartment},
     journal::{Journal, Listener},
     partition::{Division, Partition, PriorityShares},
@@ -94,6 +95,7 @@ pub(super) struct Gate {
     lowest_waiting: AtomicU32,
     // Whether the queue has no place for a call without a partition. As above.
     no_place: AtomicU32,
+    adaptive: Option<Adaptive>,
     counts: Striped<COUNTS>,
     journal: Journal,
     line: Mutex<Line>,
@@ -119,7 +121,17 @@ unsafe impl Lender for Gate {
 }
 
 impl Gate {
+    #[cfg(test)]
     pub(super) fn new(settings: Settings) -> Self {
+        Self::with(settings, None)
+    }
+
+    /// With a limit that finds itself, if there is an `adaptive`; `max_concurrent` is where it begins.
+    pub(super) fn with(settings: Settings, adaptive: Option<Adaptive>) -> Self {
+        // All the seats that will ever be needed, so that a growing limit allocates nothing.
+        let largest = adaptive
+            .as_ref()
+            .map_or(settings.max_concurrent, Adaptive::max);
         let permits = Division::of(settings.max_concurrent);
         let places = Division::of(settings.max_queue);
         let common = permits.common(settings.partitions.iter());
@@ -150,9 +162,10 @@ impl Gate {
                 waits: WaitBooks::default(),
             }),
             compartments,
+            adaptive,
         };
         let mut line = gate.line();
-        line.queue.prepare(gate.seats_for(settings.max_concurrent));
+        line.queue.prepare(gate.seats_for(largest));
         gate.publish(&line);
         drop(line);
         gate
@@ -213,7 +226,7 @@ impl Gate {
     }
 
     // Every permit that is out. Exact under the lock while nobody gives one back.
-    fn in_flight(&self) -> usize {
+    pub(super) fn in_flight(&self) -> usize {
         let guaranteed = |compartment: &Compartment| {
             let state = compartment.load();
             state.in_flight() - state.borrowed()
@@ -225,6 +238,11 @@ impl Gate {
     // No code of the caller runs under the lock, so a poisoned one still guards a consistent line.
     fn line(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[inline]
+    pub(super) fn adaptive(&self) -> Option<&Adaptive> {
+        self.adaptive.as_ref()
     }
 
     #[inline]

@@ -4,7 +4,7 @@ use super::{
     Acquire, BulkheadBuilder, BulkheadPermit, Event, Events, Place, Priority, Snapshot,
     builder::limit_problem, gate::Gate, watchers::Post,
 };
-use crate::{BuildError, Reason, Refused, ownership::Owner};
+use crate::{BuildError, Problem, Reason, Refused, ownership::Owner};
 
 /// A named limit on how many calls run at once. A handle: cheap to clone, and every clone shares the same permits.
 ///
@@ -128,9 +128,14 @@ impl Bulkhead {
     ///
     /// # Errors
     ///
-    /// When the number is out of range. Nothing has changed then.
+    /// When the number is out of range, or the limit finds itself ([`adaptive`](BulkheadBuilder::adaptive)). Nothing has changed
+    /// then.
     pub fn resize(&self, max_concurrent: usize) -> Result<(), BuildError> {
-        let problems = limit_problem(max_concurrent).into_iter().collect();
+        let mut problems: Vec<_> = limit_problem(max_concurrent).into_iter().collect();
+        if self.gate.adaptive().is_some() {
+            let allowed = "nothing, because this limit finds itself (`adaptive`)";
+            problems.push(Problem::new("max_concurrent", max_concurrent, allowed));
+        }
         BuildError::check("bulkhead", self.name(), problems)?;
         self.gate.set_limit(max_concurrent);
         Ok(())

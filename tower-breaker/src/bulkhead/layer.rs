@@ -4,7 +4,10 @@ use tower_layer::Layer;
 
 #[cfg(feature = "http")]
 use crate::mode::Respond;
-use crate::mode::{Boxed, Typed};
+use crate::{
+    classify::EveryError,
+    mode::{Boxed, Typed},
+};
 
 use super::{BackPressureLayer, Bulkhead, BulkheadService, Place, PlacingLayer};
 
@@ -20,12 +23,14 @@ pub struct Wait;
 ///
 /// Every service made from the layer, and every clone of such a service, shares the one bulkhead.
 ///
-/// `M` is the form refusals take ([`mode`](crate::mode)); `W` says what a full bulkhead does ([`Refuse`] or [`Wait`]).
+/// `M` is the form refusals take ([`mode`](crate::mode)); `W` says what a full bulkhead does ([`Refuse`] or [`Wait`]); `C` says
+/// what a result means for a limit that finds itself ([`classify`](Self::classify)).
 #[derive(Clone)]
-pub struct BulkheadLayer<M = Boxed, W = Refuse> {
+pub struct BulkheadLayer<M = Boxed, W = Refuse, C = EveryError> {
     bulkhead: Bulkhead,
     pub(super) mode: M,
     when_full: W,
+    classify: C,
 }
 
 impl BulkheadLayer {
@@ -40,11 +45,12 @@ impl BulkheadLayer {
             bulkhead,
             mode: Boxed,
             when_full: Refuse,
+            classify: EveryError,
         }
     }
 }
 
-impl<M, W> BulkheadLayer<M, W> {
+impl<M, W, C> BulkheadLayer<M, W, C> {
     /// Lets calls wait in the bulkhead's queue when it is full. The inner service must be `Clone`.
     ///
     /// With a `max_queue` of 0 no call waits, but two things differ from a layer that only refuses: a call is admitted when
@@ -80,11 +86,12 @@ impl<M, W> BulkheadLayer<M, W> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn waiting(self) -> BulkheadLayer<M, Wait> {
+    pub fn waiting(self) -> BulkheadLayer<M, Wait, C> {
         BulkheadLayer {
             bulkhead: self.bulkhead,
             mode: self.mode,
             when_full: Wait,
+            classify: self.classify,
         }
     }
 
@@ -155,28 +162,47 @@ impl<M, W> BulkheadLayer<M, W> {
     }
 
     /// Makes the error type [`Error<E>`](crate::Error), so that the inner error keeps its type.
-    pub fn typed(self) -> BulkheadLayer<Typed, W> {
+    pub fn typed(self) -> BulkheadLayer<Typed, W, C> {
         self.mode(Typed)
     }
 
     /// Answers refused calls with a `503` response, so that the error type stays the inner one.
     #[cfg(feature = "http")]
-    pub fn respond(self) -> BulkheadLayer<Respond, W> {
+    pub fn respond(self) -> BulkheadLayer<Respond, W, C> {
         self.mode(Respond)
     }
 
     /// Gives refusals a form of your own.
-    pub fn mode<N>(self, mode: N) -> BulkheadLayer<N, W> {
+    pub fn mode<N>(self, mode: N) -> BulkheadLayer<N, W, C> {
         BulkheadLayer {
             bulkhead: self.bulkhead,
             mode,
             when_full: self.when_full,
+            classify: self.classify,
+        }
+    }
+
+    /// Says what the results of calls mean for a limit that finds itself ([`adaptive`](super::BulkheadBuilder::adaptive)): a
+    /// success gives its latency, a failure is a drop, an ignored result nothing. Use [`Overload`](crate::classify::Overload),
+    /// over HTTP `HttpOverload`.
+    ///
+    /// Without it every error is a drop, since errors of any type must be judged: safe, but a burst of harmless errors lowers the
+    /// limit.
+    ///
+    /// A call whose future is dropped before its end, and one that panics, says nothing. So a time-out further *out* is not seen:
+    /// put it further in. A fixed limit makes no use of verdicts.
+    pub fn classify<D>(self, classify: D) -> BulkheadLayer<M, W, D> {
+        BulkheadLayer {
+            bulkhead: self.bulkhead,
+            mode: self.mode,
+            when_full: self.when_full,
+            classify,
         }
     }
 }
 
-impl<S, M: Clone, W: Clone> Layer<S> for BulkheadLayer<M, W> {
-    type Service = BulkheadService<S, M, W>;
+impl<S, M: Clone, W: Clone, C: Clone> Layer<S> for BulkheadLayer<M, W, C> {
+    type Service = BulkheadService<S, M, W, C>;
 
     fn layer(&self, inner: S) -> Self::Service {
         BulkheadService::new(
@@ -184,11 +210,12 @@ impl<S, M: Clone, W: Clone> Layer<S> for BulkheadLayer<M, W> {
             self.bulkhead.clone(),
             self.mode.clone(),
             self.when_full.clone(),
+            self.classify.clone(),
         )
     }
 }
 
-impl<M, W> fmt::Debug for BulkheadLayer<M, W> {
+impl<M, W, C> fmt::Debug for BulkheadLayer<M, W, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BulkheadLayer")
             .field("bulkhead", &self.bulkhead)

@@ -19,6 +19,11 @@
 //!   service while a permit was free: its readiness, or its place in the queue for that
 //!   ([more](BulkheadService#what-a-refused-caller-keeps-of-the-inner-service)).
 //!
+//! # A limit that finds itself
+//!
+//! Instead of [`max_concurrent`](BulkheadBuilder::max_concurrent) a bulkhead may have an [`adaptive`](BulkheadBuilder::adaptive)
+//! limit, which follows what the dependency can do at the time: see [`limit`].
+//!
 //! # Example
 //!
 //! ```
@@ -54,11 +59,13 @@
 //!   [`until_end_of_body`](BulkheadLayer::until_end_of_body) it is when the response's body has ended.
 //! * First come, first served: nobody overtakes a waiter, not even a call that would not have waited.
 //! * A waiter whose future is dropped leaves the queue at that moment. A permit that was on its way to it goes to the next.
-//! * Admission, release and refusal take no lock, no timer and no allocation; one compare-and-swap on one word admits a
-//!   call and one releases it. A short lock is taken only while somebody waits (and once in a billion calls, to carry a
-//!   counter). A timer runs only for calls that wait, and only with [`max_wait`](BulkheadBuilder::max_wait).
+//! * Admission, release and refusal take no lock, no timer and no allocation; one compare-and-swap on one word admits a call and
+//!   one releases it. A short lock is taken only while somebody waits (and once in a billion calls, to carry a counter), and a
+//!   few times a second by the call that moves an adaptive limit. A timer runs only for calls that wait, and only with
+//!   [`max_wait`](BulkheadBuilder::max_wait).
 
 mod acquire;
+mod adaptive;
 mod back_pressure;
 mod builder;
 mod compartment;
@@ -71,6 +78,7 @@ mod guarded;
 mod handle;
 mod journal;
 mod layer;
+pub mod limit;
 #[cfg(all(test, breaker_loom))]
 mod loom_tests;
 mod partition;

@@ -4,7 +4,10 @@ use super::{
     gate::{Gate, Left},
     place::Place,
 };
-use crate::ownership::{Loan, Owner};
+use crate::{
+    classify::Verdict,
+    ownership::{Loan, Owner},
+};
 
 /// How a call went, in the eyes of a limit that adapts itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,6 +25,8 @@ pub enum Outcome {
 pub struct BulkheadPermit {
     // `None` only while it is being given back.
     loan: Option<Loan<Gate>>,
+    // By the clock of a limit that finds itself; of no meaning otherwise.
+    started: u64,
     place: Place,
 }
 
@@ -33,17 +38,55 @@ impl BulkheadPermit {
         // SAFETY: the call has just been counted in flight, and on nobody else's account. The loan is taken out of the option by
         // whoever counts that it is no longer, so that happens once.
         let loan = unsafe { gate.lend() };
-        Self {
+        let mut permit = Self {
             loan: Some(loan),
+            started: 0,
             place,
+        };
+        if let Some(adaptive) = gate.adaptive() {
+            // With the permit at hand, in case the clock, which is the user's, panics.
+            permit.started = adaptive.now();
         }
+        permit
+    }
+
+    // Whether it is of interest how the call went.
+    #[inline]
+    pub(super) fn listens(&self) -> bool {
+        self.loan
+            .as_ref()
+            .is_some_and(|gate| gate.adaptive().is_some())
     }
 
     /// Gives the permit back, and says how the call went. A limit that adapts itself learns from that; for a fixed limit it is the
     /// same as dropping the permit. A permit that is only dropped counts as [`Outcome::Ignore`].
+    ///
+    /// # Panics
+    ///
+    /// When the [`Algorithm`](super::limit::Algorithm) does, or the clock. The permit is given back all the same.
     #[inline]
     pub fn finish(self, outcome: Outcome) {
-        let _ = outcome;
+        self.tell(outcome);
+    }
+
+    // As `finish`, for a call that goes on to use its place.
+    #[inline]
+    pub(super) fn tell(&self, outcome: Outcome) {
+        if let Some(gate) = &self.loan
+            && let Some(adaptive) = gate.adaptive()
+        {
+            adaptive.listen(gate, self.started, outcome);
+        }
+    }
+}
+
+impl From<Verdict> for Outcome {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Success => Self::Success,
+            Verdict::Failure => Self::Overload,
+            Verdict::Ignore => Self::Ignore,
+        }
     }
 }
 

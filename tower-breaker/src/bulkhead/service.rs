@@ -8,6 +8,7 @@ use tower_service::Service;
 use super::{Bulkhead, Refuse, ResponseFuture, Wait, WaitingFuture, guarded::Guarded};
 use crate::{
     Reason,
+    classify::{Classify, EveryError},
     mode::{Boxed, ErrorMode},
 };
 
@@ -41,7 +42,7 @@ use crate::{
 /// A service that is dropped after its call (`oneshot`, a clone for each request) keeps nothing for long either way. Where
 /// services live long, stand idle and share an inner service that reserves, use
 /// [`waiting`](super::BulkheadLayer::waiting), with a `max_queue` of 0 if no call is to wait.
-pub struct BulkheadService<S, M = Boxed, W = Refuse> {
+pub struct BulkheadService<S, M = Boxed, W = Refuse, C = EveryError> {
     inner: S,
     asked: Asked,
     // The last `poll_ready` was answered by the full bulkhead alone, and the inner service may not be called on its account.
@@ -49,6 +50,7 @@ pub struct BulkheadService<S, M = Boxed, W = Refuse> {
     bulkhead: Bulkhead,
     mode: M,
     when_full: W,
+    classify: C,
 }
 
 /// What the inner service has been asked since it was last called. Once asked, it may hold something for its caller.
@@ -59,8 +61,8 @@ enum Asked {
     Ready,
 }
 
-impl<S, M, W> BulkheadService<S, M, W> {
-    pub(super) fn new(inner: S, bulkhead: Bulkhead, mode: M, when_full: W) -> Self {
+impl<S, M, W, C> BulkheadService<S, M, W, C> {
+    pub(super) fn new(inner: S, bulkhead: Bulkhead, mode: M, when_full: W, classify: C) -> Self {
         Self {
             inner,
             asked: Asked::Nothing,
@@ -68,6 +70,7 @@ impl<S, M, W> BulkheadService<S, M, W> {
             bulkhead,
             mode,
             when_full,
+            classify,
         }
     }
 
@@ -110,7 +113,7 @@ impl<S, M, W> BulkheadService<S, M, W> {
     }
 }
 
-impl<S, M, W> Guarded for BulkheadService<S, M, W> {
+impl<S, M, W, C> Guarded for BulkheadService<S, M, W, C> {
     fn handle(&mut self) -> &mut Bulkhead {
         &mut self.bulkhead
     }
@@ -120,14 +123,15 @@ impl<S, M, W> Guarded for BulkheadService<S, M, W> {
     }
 }
 
-impl<S, M, Req> Service<Req> for BulkheadService<S, M, Refuse>
+impl<S, M, C, Req> Service<Req> for BulkheadService<S, M, Refuse, C>
 where
     S: Service<Req>,
     M: ErrorMode<S::Response, S::Error> + Clone,
+    C: Classify<Req, S::Response, S::Error>,
 {
     type Response = S::Response;
     type Error = M::Error;
-    type Future = ResponseFuture<S::Future, M>;
+    type Future = ResponseFuture<S::Future, M, C::Call>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -141,7 +145,9 @@ where
             && let Some(permit) = self.bulkhead.try_enter(false)
         {
             self.asked = Asked::Nothing;
-            return ResponseFuture::running(self.inner.call(request), permit, self.mode.clone());
+            let judge = self.classify.begin(&request);
+            let call = self.inner.call(request);
+            return ResponseFuture::running(call, permit, judge, self.mode.clone());
         }
         ResponseFuture::refused(
             self.bulkhead.reject(Reason::BulkheadFull),
@@ -150,14 +156,15 @@ where
     }
 }
 
-impl<S, M, Req> Service<Req> for BulkheadService<S, M, Wait>
+impl<S, M, C, Req> Service<Req> for BulkheadService<S, M, Wait, C>
 where
     S: Service<Req> + Clone,
     M: ErrorMode<S::Response, S::Error> + Clone,
+    C: Classify<Req, S::Response, S::Error>,
 {
     type Response = S::Response;
     type Error = M::Error;
-    type Future = WaitingFuture<S, Req, M>;
+    type Future = WaitingFuture<S, Req, M, C::Call>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -172,10 +179,12 @@ where
             && let Some(permit) = self.bulkhead.try_enter(true)
         {
             self.asked = Asked::Nothing;
+            let judge = self.classify.begin(&request);
             let call = self.inner.call(request);
             return WaitingFuture::calling(ResponseFuture::running(
                 call,
                 permit,
+                judge,
                 self.mode.clone(),
             ));
         }
@@ -186,7 +195,9 @@ where
         }
         match self.bulkhead.acquire().unless_refused() {
             Ok(permit) => {
-                WaitingFuture::waiting(permit, self.inner.clone(), request, self.mode.clone())
+                let judge = self.classify.begin(&request);
+                let service = self.inner.clone();
+                WaitingFuture::waiting(permit, service, request, judge, self.mode.clone())
             }
             Err(refused) => {
                 WaitingFuture::calling(ResponseFuture::refused(refused, self.mode.clone()))
@@ -196,18 +207,19 @@ where
 }
 
 // A clone of the inner service is a service of its own, which nobody has asked yet whether it is ready.
-impl<S: Clone, M: Clone, W: Clone> Clone for BulkheadService<S, M, W> {
+impl<S: Clone, M: Clone, W: Clone, C: Clone> Clone for BulkheadService<S, M, W, C> {
     fn clone(&self) -> Self {
         Self::new(
             self.inner.clone(),
             self.bulkhead.clone(),
             self.mode.clone(),
             self.when_full.clone(),
+            self.classify.clone(),
         )
     }
 }
 
-impl<S: fmt::Debug, M, W> fmt::Debug for BulkheadService<S, M, W> {
+impl<S: fmt::Debug, M, W, C> fmt::Debug for BulkheadService<S, M, W, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BulkheadService")
             .field("inner", &self.inner)

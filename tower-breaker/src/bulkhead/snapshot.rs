@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::place::Priority;
+use super::{limit::Figures, place::Priority};
 
 /// A bulkhead at one moment. `queued`, and what is waited for, belong together exactly; the other counts may be a few calls younger.
 /// When nothing is under way, all are exact.
@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub partitions: Vec<PartitionSnapshot>,
     /// The priorities, from the lowest to the highest.
     pub priorities: [PrioritySnapshot; 3],
+    /// How the limit came to be what it is, if it finds itself.
+    pub adaptive: Option<Figures>,
 }
 
 /// Refusals by reason.

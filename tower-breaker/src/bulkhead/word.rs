@@ -61,6 +61,7 @@ impl Word {
         Self((limit as u64) << LIMIT_SHIFT)
     }
 
+    #[inline]
     pub(super) fn load(word: &AtomicU64) -> Self {
         Self(word.load(Ordering::Acquire))
     }
@@ -76,6 +77,7 @@ impl Word {
             .map_err(Self)
     }
 
+    #[inline]
     pub(super) fn in_flight(self) -> usize {
         (self.0 & (ONE_QUEUED - 1)) as usize
     }
@@ -106,10 +108,12 @@ impl Word {
         self.0 & ATTENTION == 0
     }
 
+    #[inline]
     pub(super) fn enter(self) -> Self {
         Self(self.0 + ONE_IN_FLIGHT)
     }
 
+    #[inline]
     pub(super) fn leave(self) -> Self {
         Self(self.0 - ONE_IN_FLIGHT)
     }

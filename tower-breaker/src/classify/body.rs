@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, Response};
 use http_body::Body;
 
-use super::{AnyError, Classify, ClassifyCall, ErrorChain, Verdict};
+use super::{AnyError, Classify, ClassifyCall, ErrorChain, EveryError, Verdict};
 
 /// Judges the one call that it was made for in two steps, for
 /// [`until_end_of_body`](crate::CircuitBreakerLayer::until_end_of_body): first the head of the response, then the end of its body.
@@ -88,6 +88,14 @@ impl<B: Body, Err: 'static> ClassifyBody<B, Err> for AnyError {
 }
 
 impl<B: Body, Err: std::error::Error + 'static> ClassifyBody<B, Err> for ErrorChain {
+    type End = BodyErrors;
+
+    fn head(self, _: &Response<B>) -> Head<BodyErrors> {
+        Head::AtEnd(BodyErrors)
+    }
+}
+
+impl<B: Body, Err> ClassifyBody<B, Err> for EveryError {
     type End = BodyErrors;
 
     fn head(self, _: &Response<B>) -> Head<BodyErrors> {

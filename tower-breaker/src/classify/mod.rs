@@ -6,7 +6,7 @@
 //! service is well.
 //!
 //! Ready-made: [`AnyError`] (the default) and [`ErrorChain`]; with the `http` feature `HttpStatus` and `Grpc`; with the `tower-http`
-//! feature any of tower-http's, by `FromTowerHttp`. [`TypedGuard`] lends any of them eyes for a typed guard further in. Any
+//! feature any of tower-http's, by `FromTowerHttp`. For adaptive bulkheads [`Overload`], with the `http` feature `HttpOverload`. [`TypedGuard`] lends any of them eyes for a typed guard further in. Any
 //! `Fn(Result<&Response, &Error>) -> Verdict + Clone` is a classifier too:
 //!
 //! ```
@@ -33,6 +33,7 @@ mod from_tower_http;
 mod grpc;
 #[cfg(feature = "http")]
 mod http_status;
+mod overload;
 pub(crate) mod refusal;
 #[cfg(feature = "http")]
 mod retry_after;
@@ -42,13 +43,14 @@ use std::{error::Error as StdError, time::Duration};
 
 #[cfg(feature = "tower-http")]
 pub use self::from_tower_http::{FromTowerHttp, TowerHttpCall, TowerHttpEnd};
-pub use self::typed_guard::TypedGuard;
 #[cfg(feature = "http")]
 pub use self::{
     body::{BodyErrors, ClassifyBody, ClassifyEnd, Head, WithBody},
     grpc::{Grpc, GrpcEnd, grpc_verdict},
     http_status::HttpStatus,
+    overload::{HttpOverload, OverloadEnd},
 };
+pub use self::{overload::Overload, typed_guard::TypedGuard};
 
 /// What a result says about the service behind the guard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -129,6 +131,30 @@ impl<Res, Err: 'static> ClassifyCall<Res, Err> for AnyError {
         match result {
             Ok(_) => Verdict::Success,
             Err(err) if refusal::is_in(err) => Verdict::Ignore,
+            Err(_) => Verdict::Failure,
+        }
+    }
+}
+
+/// Every error is a failure, whatever it is, and every response a success. Asks nothing of any type, for which it cannot tell a limiter's refusal
+/// from a failure. The default of a [`BulkheadLayer`](crate::BulkheadLayer), which has no use for verdicts unless its limit is adaptive.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EveryError;
+
+impl<Req, Res, Err> Classify<Req, Res, Err> for EveryError {
+    type Call = Self;
+
+    #[inline]
+    fn begin(&self, _: &Req) -> Self {
+        *self
+    }
+}
+
+impl<Res, Err> ClassifyCall<Res, Err> for EveryError {
+    #[inline]
+    fn verdict(self, result: Result<&Res, &Err>) -> Verdict {
+        match result {
+            Ok(_) => Verdict::Success,
             Err(_) => Verdict::Failure,
         }
     }

@@ -97,12 +97,8 @@ impl<E> Carried<E> for BulkheadPermit {
     }
 
     #[inline]
-    fn ended(permit: &mut Option<Self>, end: Result<Option<&HeaderMap>, &E>) {
-        let end = match end {
-            Ok(_) => End::Whole,
-            Err(_) => End::Failed,
-        };
-        end_call(permit, end);
+    fn ended(permit: &mut Option<Self>, _: Result<Option<&HeaderMap>, &E>) {
+        end_call(permit, End::Over);
     }
 
     fn stalled(permit: &mut Option<Self>) {
@@ -110,7 +106,7 @@ impl<E> Carried<E> for BulkheadPermit {
     }
 
     fn panicked(permit: &mut Option<Self>) {
-        end_call(permit, End::Panicked);
+        end_call(permit, End::Over);
     }
 }
 

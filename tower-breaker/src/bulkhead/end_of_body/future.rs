@@ -10,14 +10,11 @@ use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::{
-    PermitBody, StallLimit, TunnelPermit,
-    settle::{End, end_call},
-};
+use super::{PermitBody, StallLimit, TunnelPermit};
 use crate::{
     Refused,
     bulkhead::{
-        BulkheadPermit,
+        BulkheadPermit, Outcome,
         future::{Ending, Guarded},
     },
     http::body::{Asked, left_of},
@@ -94,11 +91,19 @@ where
     type Output = Result<Response<PermitBody<B, L>>, M::Error>;
 
     #[inline]
-    fn ended(&mut self, result: &mut Result<Response<B>, Err>, permit: Option<BulkheadPermit>) {
+    fn ended(
+        &mut self,
+        result: &mut Result<Response<B>, Err>,
+        permit: Option<BulkheadPermit>,
+        outcome: Outcome,
+    ) {
         self.permit = permit;
+        if let Some(permit) = &self.permit {
+            permit.tell(outcome);
+        }
         match result {
             Ok(response) => self.left = head_has_come(response, self.asked, &mut self.permit),
-            Err(_) => end_call(&mut self.permit, End::Failed),
+            Err(_) => self.permit = None,
         }
     }
 

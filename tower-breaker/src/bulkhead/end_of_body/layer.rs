@@ -7,6 +7,7 @@ use tower_layer::Layer;
 use super::{EndOfBodyService, NoStallLimit, StallAfter};
 use crate::{
     bulkhead::{BackPressureLayer, BulkheadLayer, BulkheadService, Place, PlacingLayer, Refuse},
+    classify::EveryError,
     mode::{Boxed, Typed},
 };
 
@@ -37,20 +38,20 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-pub struct EndOfBodyLayer<M = Boxed, W = Refuse, L = NoStallLimit> {
+pub struct EndOfBodyLayer<M = Boxed, W = Refuse, C = EveryError, L = NoStallLimit> {
     // Refusals come out of it as they are, and this layer gives them their form.
-    layer: BulkheadLayer<Typed, W>,
+    layer: BulkheadLayer<Typed, W, C>,
     mode: M,
     limit: L,
 }
 
-impl<M, W> BulkheadLayer<M, W> {
+impl<M, W, C> BulkheadLayer<M, W, C> {
     /// Keeps a call's permit until the body of its response has ended, not only until its head is there. The service's
     /// responses carry a [`PermitBody`](super::PermitBody). When exactly the permit is given back is said [there](super).
     ///
-    /// Set the mode and [`waiting`](Self::waiting) before this, [`place_by`](EndOfBodyLayer::place_by) and
+    /// Set the mode, the [classifier](Self::classify) and [`waiting`](Self::waiting) before this, [`place_by`](EndOfBodyLayer::place_by) and
     /// [`back_pressure`](EndOfBodyLayer::back_pressure) after it.
-    pub fn until_end_of_body(self) -> EndOfBodyLayer<M, W>
+    pub fn until_end_of_body(self) -> EndOfBodyLayer<M, W, C>
     where
         M: Clone,
     {
@@ -62,7 +63,7 @@ impl<M, W> BulkheadLayer<M, W> {
     }
 }
 
-impl<M, W, L> EndOfBodyLayer<M, W, L> {
+impl<M, W, C, L> EndOfBodyLayer<M, W, C, L> {
     /// Gives a body up, and its permit back, if the service behind gives no frame of it for so long while the reader waits for
     /// one. The body then fails with [`BodyError::Stalled`](super::BodyError::Stalled).
     ///
@@ -75,7 +76,7 @@ impl<M, W, L> EndOfBodyLayer<M, W, L> {
     ///
     /// By default there is no limit, and no timer. At most 30 days; more are taken as that. Needs tokio's timer, and its
     /// wake-ups come in steps of a millisecond.
-    pub fn stall_after(self, limit: Duration) -> EndOfBodyLayer<M, W, StallAfter> {
+    pub fn stall_after(self, limit: Duration) -> EndOfBodyLayer<M, W, C, StallAfter> {
         EndOfBodyLayer {
             layer: self.layer,
             mode: self.mode,
@@ -98,18 +99,18 @@ impl<M, W, L> EndOfBodyLayer<M, W, L> {
     }
 }
 
-impl<S, M: Clone, W, L: Copy> Layer<S> for EndOfBodyLayer<M, W, L>
+impl<S, M: Clone, W, C, L: Copy> Layer<S> for EndOfBodyLayer<M, W, C, L>
 where
-    BulkheadLayer<Typed, W>: Layer<S, Service = BulkheadService<S, Typed, W>>,
+    BulkheadLayer<Typed, W, C>: Layer<S, Service = BulkheadService<S, Typed, W, C>>,
 {
-    type Service = EndOfBodyService<S, M, W, L>;
+    type Service = EndOfBodyService<S, M, W, C, L>;
 
     fn layer(&self, inner: S) -> Self::Service {
         EndOfBodyService::new(self.layer.layer(inner), self.mode.clone(), self.limit)
     }
 }
 
-impl<M: Clone, W: Clone, L: Copy> Clone for EndOfBodyLayer<M, W, L> {
+impl<M: Clone, W: Clone, C: Clone, L: Copy> Clone for EndOfBodyLayer<M, W, C, L> {
     fn clone(&self) -> Self {
         Self {
             layer: self.layer.clone(),
@@ -119,7 +120,7 @@ impl<M: Clone, W: Clone, L: Copy> Clone for EndOfBodyLayer<M, W, L> {
     }
 }
 
-impl<M, W, L: fmt::Debug> fmt::Debug for EndOfBodyLayer<M, W, L> {
+impl<M, W, C, L: fmt::Debug> fmt::Debug for EndOfBodyLayer<M, W, C, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EndOfBodyLayer")
             .field("layer", &self.layer)

@@ -13,6 +13,7 @@ use super::{EndOfBodyFuture, NoStallLimit, PermitBody, StallLimit};
 use crate::{
     Error,
     bulkhead::{Bulkhead, BulkheadService, Refuse, future, guarded::Guarded},
+    classify::EveryError,
     http::body::Asked,
     mode::{Boxed, ErrorMode, Typed},
 };
@@ -22,14 +23,14 @@ use crate::{
 /// Up to the head of the response it is a [`BulkheadService`], whose documentation says how readiness works and what a refused
 /// caller keeps; the bound on `BulkheadService` says that it asks of the inner service what that does: `Clone` if calls may
 /// wait, and nothing otherwise.
-pub struct EndOfBodyService<S, M = Boxed, W = Refuse, L = NoStallLimit> {
-    guarded: BulkheadService<S, Typed, W>,
+pub struct EndOfBodyService<S, M = Boxed, W = Refuse, C = EveryError, L = NoStallLimit> {
+    guarded: BulkheadService<S, Typed, W, C>,
     mode: M,
     limit: L,
 }
 
-impl<S, M, W, L> EndOfBodyService<S, M, W, L> {
-    pub(super) fn new(guarded: BulkheadService<S, Typed, W>, mode: M, limit: L) -> Self {
+impl<S, M, W, C, L> EndOfBodyService<S, M, W, C, L> {
+    pub(super) fn new(guarded: BulkheadService<S, Typed, W, C>, mode: M, limit: L) -> Self {
         Self {
             guarded,
             mode,
@@ -58,9 +59,9 @@ impl<S, M, W, L> EndOfBodyService<S, M, W, L> {
     }
 }
 
-impl<S, ReqBody, B, Err, M, W, L> Service<Request<ReqBody>> for EndOfBodyService<S, M, W, L>
+impl<S, ReqBody, B, Err, M, W, C, L> Service<Request<ReqBody>> for EndOfBodyService<S, M, W, C, L>
 where
-    BulkheadService<S, Typed, W>: Service<
+    BulkheadService<S, Typed, W, C>: Service<
             Request<ReqBody>,
             Response = Response<B>,
             Error = Error<Err>,
@@ -72,8 +73,11 @@ where
 {
     type Response = Response<PermitBody<B, L>>;
     type Error = M::Error;
-    type Future =
-        EndOfBodyFuture<<BulkheadService<S, Typed, W> as Service<Request<ReqBody>>>::Future, M, L>;
+    type Future = EndOfBodyFuture<
+        <BulkheadService<S, Typed, W, C> as Service<Request<ReqBody>>>::Future,
+        M,
+        L,
+    >;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), M::Error>> {
@@ -94,7 +98,7 @@ where
     }
 }
 
-impl<S, M, W, L> Guarded for EndOfBodyService<S, M, W, L> {
+impl<S, M, W, C, L> Guarded for EndOfBodyService<S, M, W, C, L> {
     fn handle(&mut self) -> &mut Bulkhead {
         self.guarded.handle()
     }
@@ -104,7 +108,7 @@ impl<S, M, W, L> Guarded for EndOfBodyService<S, M, W, L> {
     }
 }
 
-impl<S: Clone, M: Clone, W: Clone, L: Copy> Clone for EndOfBodyService<S, M, W, L> {
+impl<S: Clone, M: Clone, W: Clone, C: Clone, L: Copy> Clone for EndOfBodyService<S, M, W, C, L> {
     fn clone(&self) -> Self {
         Self {
             guarded: self.guarded.clone(),
@@ -114,7 +118,7 @@ impl<S: Clone, M: Clone, W: Clone, L: Copy> Clone for EndOfBodyService<S, M, W, 
     }
 }
 
-impl<S: fmt::Debug, M, W, L: fmt::Debug> fmt::Debug for EndOfBodyService<S, M, W, L> {
+impl<S: fmt::Debug, M, W, C, L: fmt::Debug> fmt::Debug for EndOfBodyService<S, M, W, C, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EndOfBodyService")
             .field("guarded", &self.guarded)

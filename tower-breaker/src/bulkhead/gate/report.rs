@@ -7,6 +7,7 @@ use super::{
     QUEUE_FULL, WAITED, WOULD_FULL, WOULD_QUEUE_FULL, WOULD_WAIT,
 };
 use crate::bulkhead::{
+    adaptive::Adaptive,
     compartment::{self, Compartment},
     place::Priority,
     snapshot::{PartitionSnapshot, PrioritySnapshot, Refusals, Snapshot, WouldRefuse},
@@ -86,6 +87,7 @@ impl Gate {
                 (Priority::High, high),
             ]
             .map(priority),
+            adaptive: self.adaptive().map(Adaptive::figures),
         }
     }
 }

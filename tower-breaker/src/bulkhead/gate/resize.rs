@@ -10,6 +10,15 @@ impl Gate {
     /// Changes how many calls may run at once. If that makes room, those who wait are served; if it takes room away, nobody who
     /// runs is disturbed.
     pub(in crate::bulkhead) fn set_limit(&self, limit: usize) {
+        self.change_limit(limit, true);
+    }
+
+    /// The same for a limit that finds itself. It moves several times a second, which would drown the other events.
+    pub(in crate::bulkhead) fn adapt_limit(&self, limit: usize) {
+        self.change_limit(limit, false);
+    }
+
+    fn change_limit(&self, limit: usize, is_event: bool) {
         let mut line = self.line();
         line.queue.prepare(self.seats_for(limit));
         let from = self.total();
@@ -36,13 +45,13 @@ impl Gate {
         }
         let _ = Word::update(&self.word, |word| Some(word.with_limit(common)));
         self.publish(&line);
-        let changed = from != limit;
-        if changed {
+        let is_event = is_event && from != limit;
+        if is_event {
             self.journal.enter(EventKind::Resized { from, to: limit });
         }
         drop(line);
         self.serve();
-        if changed {
+        if is_event {
             self.journal.deliver();
         }
     }
