@@ -14,12 +14,12 @@ use tokio_test::{assert_pending, assert_ready, task};
 use tower_breaker::{
     Bulkhead,
     bulkhead::{
-        Outcome,
+        Outcome, Partition,
         limit::{Algorithm, Sample, Window},
     },
 };
 
-use crate::support::{ms, scripted};
+use crate::support::{Scripted, Seen, ms, scripted};
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_grows_lets_those_in_who_wait() {
@@ -177,4 +177,30 @@ async fn an_algorithm_is_held_to_its_bounds() {
     ms(300).await;
     bulkhead.try_acquire().unwrap().finish(Outcome::Success);
     assert_eq!(bulkhead.snapshot().max_concurrent, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn partitions_move_with_the_limit_and_no_event_is_made_of_it() {
+    let seen = Seen::default();
+    let bulkhead = Bulkhead::builder("stock")
+        .adaptive(Scripted::new(10, &[4], seen.clone()))
+        .limit_window(Window::new().minimum_calls(1))
+        .partition(Partition::new("live").guaranteed(0.5))
+        .build()
+        .unwrap();
+    let live = bulkhead.partition("live").unwrap();
+    let parts = || {
+        let snapshot = bulkhead.snapshot();
+        (snapshot.max_concurrent, snapshot.partitions[0].guaranteed)
+    };
+    assert_eq!(parts(), (10, 5));
+    let permits = [live.try_acquire().unwrap(), bulkhead.try_acquire().unwrap()];
+    ms(150).await;
+    for permit in permits {
+        permit.finish(Outcome::Success);
+    }
+    // What is guaranteed runs too.
+    assert_eq!(seen.last(), Some((150, 2, false)));
+    assert_eq!(parts(), (4, 2));
+    assert_eq!(bulkhead.recent_events(), []);
 }

@@ -14,7 +14,7 @@ pub const WINDOW: Duration = Duration::from_millis(100);
 
 /// Says what it is told, one after the other and the last one for ever, and remembers what it was shown.
 pub struct Scripted {
-    pub initial: usize,
+    initial: usize,
     limits: VecDeque<usize>,
     seen: Seen,
 }
@@ -31,6 +31,16 @@ impl Seen {
     pub fn last(&self) -> Option<(u128, usize, bool)> {
         let last = self.all().pop()?;
         Some((last.rtt.as_millis(), last.in_flight, last.dropped))
+    }
+}
+
+impl Scripted {
+    pub fn new(initial: usize, limits: &[usize], seen: Seen) -> Self {
+        Self {
+            initial,
+            limits: limits.iter().copied().collect(),
+            seen,
+        }
     }
 }
 
@@ -56,11 +66,7 @@ impl Algorithm for Scripted {
 /// A bulkhead by tokio's clock, whose windows are closed by the first call after 100 ms.
 pub fn scripted(initial: usize, limits: &[usize], max_queue: usize) -> (Bulkhead, Seen) {
     let seen = Seen::default();
-    let algorithm = Scripted {
-        initial,
-        limits: limits.iter().copied().collect(),
-        seen: seen.clone(),
-    };
+    let algorithm = Scripted::new(initial, limits, seen.clone());
     let bulkhead = Bulkhead::builder("stock")
         .adaptive(algorithm)
         .limit_window(Window::new().at_least(WINDOW).minimum_calls(1))
