@@ -118,9 +118,17 @@ impl Borrowed {
 impl Drop for Borrowed {
     #[inline]
     fn drop(&mut self) {
-        // What was there before is dropped; so is this one, if the thread is ending.
-        let _ = SPARE.try_with(|spare| spare.set(self.0.take()));
+        if let Some(label) = self.0.take() {
+            keep(label);
+        }
     }
+}
+
+// By value, so that a result with a refusal in it need not be in memory for the sake of being dropped.
+#[inline(never)]
+fn keep(label: Label) {
+    // What was there before is dropped; so is this one, if the thread is ending.
+    let _ = SPARE.try_with(|spare| spare.set(Some(label)));
 }
 
 /// Reason and wait in one word: `bits 56..64` the reason, `0..56` the wait in nanoseconds, which is more than two years, all

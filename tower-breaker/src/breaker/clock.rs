@@ -6,6 +6,8 @@ use std::fmt;
 use std::time::Duration;
 use std::time::Instant;
 
+use super::nanos;
+
 /// A monotonic clock.
 ///
 /// The default follows tokio's clock, so that a test with paused time controls the circuit too. Any
@@ -44,11 +46,7 @@ pub trait Clock: Send + Sync + 'static {
     /// needs the time. Zero for a time before. The default takes the difference to [`now`](Self::now).
     #[inline]
     fn nanos_since(&self, origin: Instant) -> u64 {
-        let since = self.now().saturating_duration_since(origin);
-        since
-            .as_secs()
-            .saturating_mul(1_000_000_000)
-            .saturating_add(u64::from(since.subsec_nanos()))
+        nanos::between(origin, self.now())
     }
 }
 
@@ -63,8 +61,63 @@ impl<F: Fn() -> Instant + Send + Sync + 'static> Clock for F {
 pub struct TokioClock;
 
 impl Clock for TokioClock {
+    #[inline]
     fn now(&self) -> Instant {
         tokio::time::Instant::now().into_std()
+    }
+}
+
+/// A circuit's clock and where it counts from.
+pub(super) enum Time {
+    /// The default, called directly, where instants can be hashed.
+    Tokio { origin: Instant },
+    Custom {
+        clock: Box<dyn Clock>,
+        origin: Instant,
+    },
+}
+
+impl Time {
+    pub(super) fn of_tokio() -> Self {
+        if nanos::hashing_works() {
+            Self::Tokio {
+                origin: TokioClock.origin(),
+            }
+        } else {
+            Self::of(Box::new(TokioClock))
+        }
+    }
+
+    pub(super) fn of(clock: Box<dyn Clock>) -> Self {
+        Self::Custom {
+            origin: clock.origin(),
+            clock,
+        }
+    }
+
+    pub(super) fn origin(&self) -> Instant {
+        match self {
+            Self::Tokio { origin } | Self::Custom { origin, .. } => *origin,
+        }
+    }
+
+    pub(super) fn instant(&self) -> Instant {
+        match self {
+            Self::Tokio { .. } => TokioClock.now(),
+            Self::Custom { clock, .. } => clock.now(),
+        }
+    }
+
+    /// Nanoseconds since the origin.
+    #[inline]
+    pub(super) fn nanos(&self) -> u64 {
+        match self {
+            Self::Tokio { origin } => {
+                let now = TokioClock.now();
+                nanos::quickly_between(*origin, now)
+            }
+            Self::Custom { clock, origin } => clock.nanos_since(*origin),
+        }
     }
 }
 
@@ -130,8 +183,7 @@ impl Clock for QuantaClock {
         if origin == self.origin {
             self.nanos()
         } else {
-            let since = self.now().saturating_duration_since(origin);
-            u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+            nanos::between(origin, self.now())
         }
     }
 }

@@ -88,6 +88,15 @@ impl Gauge {
         }
     }
 
+    /// Records a success if that is one step of a full window of calls, as long as it is `current`.
+    #[inline]
+    pub(super) fn succeed_at_once(&self, generation: u32, current: impl FnOnce() -> bool) -> bool {
+        match &self.window {
+            Window::Count(window) => window.step(generation, current),
+            Window::Time { .. } => false,
+        }
+    }
+
     #[inline]
     fn tripped(&self, tally: Tally) -> Option<Cause> {
         self.rules.iter().find_map(|Watch { rule, .. }| {

@@ -66,12 +66,11 @@ impl CircuitBreaker {
         let seed = RandomState::new().build_hasher().finish();
         let slow_call = parts.policy.slow_call.unwrap_or(u64::MAX);
         let machine = Machine::new(parts.policy, seed);
-        let origin = parts.clock.origin();
-        let journal = Journal::new(parts.listeners, parts.clock.now());
+        let journal = Journal::new(parts.listeners, parts.time.instant());
         Self {
             shared: Owner::new(Shared {
                 times_calls,
-                reads_the_end: times_calls || machine.reads_the_clock(),
+                reads_the_end: slow_call < u64::MAX || machine.reads_the_clock(),
                 slow_call,
                 machine,
                 counters: Counters::new(),
@@ -82,8 +81,7 @@ impl CircuitBreaker {
                 name: parts.name,
                 id: id::next(),
                 journal,
-                clock: parts.clock,
-                origin,
+                time: parts.time,
                 changed: Notify::new(),
             }),
         }
@@ -101,6 +99,7 @@ impl CircuitBreaker {
     }
 
     /// Asks for permission for one call. The permit takes its result.
+    #[inline(always)]
     pub fn try_acquire(&self) -> Result<Permit, Refused> {
         Admission::acquire(&self.shared).map(Permit::new)
     }

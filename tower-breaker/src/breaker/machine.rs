@@ -162,10 +162,15 @@ impl Machine {
         matches!(word.phase(), Phase::Closed { .. }).then(|| Ticket::call(word.generation()))
     }
 
-    /// Whether a success changes nothing: the whole of [`settle`](Self::settle) on the fast path.
+    /// Takes a success if it changes nothing, or makes the only window, one of calls, take a step past a success: the whole of
+    /// [`settle`](Self::settle) on the fast path. `false`: nothing was done.
     #[inline]
-    pub(super) fn success_is_no_news(&self, ticket: Ticket) -> bool {
-        self.gauges.is_empty() && self.is_untroubled_by(ticket)
+    pub(super) fn succeed_at_once(&self, ticket: Ticket) -> bool {
+        match &*self.gauges {
+            [] => self.is_untroubled_by(ticket),
+            [gauge] => gauge.succeed_at_once(ticket.generation(), || self.is_untroubled_by(ticket)),
+            _ => false,
+        }
     }
 
     /// Whether the windows must know when a call ended.
@@ -286,6 +291,17 @@ impl Machine {
                 Err(actual) => word = actual,
             }
         }
+    }
+
+    /// What [`admit`](Self::admit) refuses with, if the circuit is open and its wait is not over: the whole of it for most that
+    /// are refused.
+    #[inline]
+    pub(super) fn denied_outright(&self, now: impl FnOnce() -> u64) -> Option<Denied> {
+        if !self.load().is_waiting() {
+            return None;
+        }
+        let (now, until) = (now(), self.deadline.get());
+        (now < until).then(|| Details::new(Reason::CircuitOpen, Some(until - now)))
     }
 
     /// What [`admit`](Self::admit) would refuse with at this moment, but for the ramp, which is a matter of the single call.

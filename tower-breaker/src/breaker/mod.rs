@@ -139,6 +139,7 @@ mod leases;
 #[cfg(all(test, breaker_loom))]
 mod loom_tests;
 mod machine;
+mod nanos;
 mod permit;
 mod policy;
 mod probe;

@@ -7,7 +7,8 @@ use std::{fmt, mem, thread, time::Duration};
 
 use super::{
     counters::Count,
-    machine::Change,
+    machine::{Change, Ticket},
+    policy::nanos,
     shared::{Entry, Outcome, Quietly, Shared},
 };
 use crate::{
@@ -66,11 +67,7 @@ impl Admission {
     #[inline]
     pub(crate) fn settle_hinted(&mut self, outcome: Outcome, hint: Option<Duration>) {
         if let Some(loan) = self.loan.take() {
-            if outcome == Outcome::Success && loan.success_is_no_news(&self.entry) {
-                loan.end(|shared| shared.counters.add(Count::Succeeded));
-            } else {
-                settle(loan, self.entry, outcome, hint);
-            }
+            settle(loan, self.entry, outcome, hint);
         }
     }
 
@@ -122,27 +119,53 @@ impl Drop for CountsTheEnd {
     }
 }
 
-// Not inlined, so that what is inlined is small: a success that is no news, which is nearly every call.
-#[inline(never)]
+// Inlined is what nearly every call needs: a success that is no news but to a window of calls.
+//
+// No argument here is of more than two words: it would be put into memory, and copied in other pieces than it was written in, for
+// which a processor waits longer than for all the rest of a call. `hint` is in nanoseconds, zero for none.
+#[inline(always)]
 fn settle(loan: Loan<Shared>, entry: Entry, outcome: Outcome, hint: Option<Duration>) {
-    let mut quietly = Quietly::No;
-    if outcome == Outcome::Success && !loan.reads_the_end {
-        // Nothing in there is the user's, so there is nothing that could panic.
-        quietly = loan.succeed(entry);
-        if let Quietly::Done = quietly {
-            return loan.end(|shared| shared.counters.add(Count::Succeeded));
-        }
+    let Entry {
+        ticket,
+        admitted_at,
+    } = entry;
+    if outcome != Outcome::Success {
+        settle_slowly(loan, ticket, admitted_at, outcome, hint.map_or(0, nanos));
+    } else if loan.succeed_at_once(&entry) {
+        loan.end(|shared| shared.counters.add(Count::Succeeded));
+    } else {
+        succeed(loan, ticket, admitted_at, hint.map_or(0, nanos));
     }
-    settle_guarded(loan, entry, outcome, hint, quietly);
 }
 
 #[inline(never)]
-fn settle_guarded(
+fn succeed(loan: Loan<Shared>, ticket: Ticket, admitted_at: u64, hint: u64) {
+    let end = CountsTheEnd {
+        loan: Some(loan),
+        count: Count::Succeeded,
+    };
+    let Some(loan) = &end.loan else { return };
+    let entry = Entry {
+        ticket,
+        admitted_at,
+    };
+    match loan.succeed(entry) {
+        Quietly::Done => {}
+        Quietly::Tripped(cause) => {
+            let change = loan.trip(entry, cause);
+            announce(end, change, false);
+        }
+        Quietly::No => settle_entry(end, entry, Outcome::Success, hint),
+    }
+}
+
+#[inline(never)]
+fn settle_slowly(
     loan: Loan<Shared>,
-    entry: Entry,
+    ticket: Ticket,
+    admitted_at: u64,
     outcome: Outcome,
-    hint: Option<Duration>,
-    mut quietly: Quietly,
+    hint: u64,
 ) {
     let end = CountsTheEnd {
         loan: Some(loan),
@@ -153,22 +176,15 @@ fn settle_guarded(
             Outcome::Abandoned => Count::Abandoned,
         },
     };
-    let Some(loan) = &end.loan else { return };
-    if outcome == Outcome::Success && loan.reads_the_end {
-        quietly = loan.succeed(entry);
-    }
-    match quietly {
-        Quietly::Done => {}
-        Quietly::Tripped(cause) => {
-            let change = loan.trip(entry, cause);
-            announce(end, change, false);
-        }
-        Quietly::No => settle_slowly(end, entry, outcome, hint),
-    }
+    let entry = Entry {
+        ticket,
+        admitted_at,
+    };
+    settle_entry(end, entry, outcome, hint);
 }
 
 #[inline(never)]
-fn settle_slowly(mut end: CountsTheEnd, entry: Entry, outcome: Outcome, hint: Option<Duration>) {
+fn settle_entry(mut end: CountsTheEnd, entry: Entry, outcome: Outcome, hint: u64) {
     let Some(loan) = &end.loan else { return };
     let ending = loan.settle(entry, outcome, hint);
     end.count = ending.count;
@@ -216,44 +232,68 @@ impl fmt::Debug for Admission {
 #[must_use = "a permit that is dropped without a result counts as an abandoned call"]
 pub struct Permit {
     admission: Admission,
-    acquired_in_panic: bool,
 }
 
 impl Permit {
-    pub(super) fn new(admission: Admission) -> Self {
-        Self {
-            admission,
-            acquired_in_panic: thread::panicking(),
-        }
+    #[inline(always)]
+    pub(super) fn new(mut admission: Admission) -> Self {
+        let ticket = &mut admission.entry.ticket;
+        *ticket = ticket.in_panic(thread::panicking());
+        Self { admission }
     }
 
     /// The call succeeded.
-    pub fn success(mut self) {
-        self.admission.settle(Outcome::Success);
+    #[inline(always)]
+    pub fn success(self) {
+        self.settle(Outcome::Success, None);
     }
 
     /// The call failed.
-    pub fn failure(mut self) {
-        self.admission.settle(Outcome::Failure);
+    #[inline(always)]
+    pub fn failure(self) {
+        self.settle(Outcome::Failure, None);
     }
 
     /// The call failed, and what was called asks to be left alone for so long. If this result opens the circuit, the open wait
     /// is at least that, as far as [`honor_retry_after`](super::CircuitBreakerBuilder::honor_retry_after) allows; without that
     /// option it is an ordinary failure.
-    pub fn failure_with_retry_after(mut self, wait: Duration) {
-        self.admission.settle_hinted(Outcome::Failure, Some(wait));
+    pub fn failure_with_retry_after(self, wait: Duration) {
+        self.settle(Outcome::Failure, Some(wait));
     }
 
     /// The call's result says nothing about the health of what was called.
-    pub fn ignore(mut self) {
-        self.admission.settle(Outcome::Ignore);
+    pub fn ignore(self) {
+        self.settle(Outcome::Ignore, None);
+    }
+
+    #[inline(always)]
+    fn settle(mut self, outcome: Outcome, hint: Option<Duration>) {
+        let entry = self.admission.entry;
+        if let Some(loan) = self.admission.loan.take() {
+            // Without the loan there is nothing that dropping it would do.
+            mem::forget(self);
+            settle(loan, entry, outcome, hint);
+        }
     }
 }
 
 impl Drop for Permit {
+    #[inline]
     fn drop(&mut self) {
-        if thread::panicking() && !self.acquired_in_panic {
-            self.admission.panicked();
+        let entry = self.admission.entry;
+        if let Some(loan) = self.admission.loan.take() {
+            abandon(loan, entry.ticket, entry.admitted_at);
         }
     }
+}
+
+#[cold]
+fn abandon(loan: Loan<Shared>, ticket: Ticket, admitted_at: u64) {
+    let outcome = if thread::panicking() && !ticket.was_in_panic() {
+        loan.counters.add(Count::Panicked);
+        Outcome::Failure
+    } else {
+        Outcome::Abandoned
+    };
+    settle_slowly(loan, ticket, admitted_at, outcome, 0);
 }

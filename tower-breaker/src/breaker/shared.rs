@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
-    clock::Clock,
+    clock::Time,
     counters::{Count, Counters},
     journal::{Journal, shielded},
     machine::{Change, Denied, Effect, Machine, Manual, Report, Ticket},
@@ -28,7 +28,7 @@ pub(super) struct Shared {
     pub(super) recovery: Recovery,
     // What an admitted call's start must be known for: a rule about slow calls, or an abandonment that depends on its age.
     pub(super) times_calls: bool,
-    // Whether the end of a call must be known, for that or for a window of time.
+    // Whether the end of a success must be known, for a rule about slow calls or for a window of time.
     pub(super) reads_the_end: bool,
     // In nanoseconds; without a rule about slow calls, no call is slow.
     pub(super) slow_call: u64,
@@ -37,8 +37,7 @@ pub(super) struct Shared {
     pub(super) name: Arc<str>,
     pub(super) label: Label,
     pub(super) journal: Journal,
-    pub(super) clock: Box<dyn Clock>,
-    pub(super) origin: Instant,
+    pub(super) time: Time,
     /// Woken by every transition, and by every trial that ends.
     pub(super) changed: Notify,
 }
@@ -130,7 +129,7 @@ impl Shared {
     /// Nanoseconds since the clock's origin: enough for five centuries.
     #[inline]
     pub(super) fn now(&self) -> u64 {
-        self.clock.nanos_since(self.origin)
+        self.time.nanos()
     }
 
     fn may_try(&self) -> bool {
@@ -151,6 +150,16 @@ impl Shared {
 
     #[inline(never)]
     fn admit_slowly(&self) -> Result<Entry, Refused> {
+        if !self.is_dry_run()
+            && let Some(denied) = self.machine.denied_outright(|| self.now())
+        {
+            return Err(self.refuse(denied));
+        }
+        self.admit_or_refuse()
+    }
+
+    #[inline(never)]
+    fn admit_or_refuse(&self) -> Result<Entry, Refused> {
         match self.admit_as(self.may_try()) {
             Ok(entry) => Ok(entry),
             Err(_) if self.is_dry_run() => {
@@ -236,7 +245,17 @@ impl Shared {
 
     #[inline]
     fn start(&self) -> u64 {
-        if self.times_calls { self.now() } else { 0 }
+        if self.times_calls {
+            self.read_the_clock()
+        } else {
+            0
+        }
+    }
+
+    // Where it is inlined into the user's code, reading the clock would be more than all the rest.
+    #[inline(never)]
+    fn read_the_clock(&self) -> u64 {
+        self.now()
     }
 
     #[inline]
@@ -262,6 +281,14 @@ impl Shared {
         if self.is_dry_run() {
             return None;
         }
+        match self.machine.denied_outright(|| self.now()) {
+            None => self.denied_for_some_reason(),
+            denied => denied,
+        }
+    }
+
+    #[inline(never)]
+    fn denied_for_some_reason(&self) -> Option<Denied> {
         self.expire_leases();
         self.machine.denied(self.may_try(), || self.now())
     }
@@ -272,10 +299,10 @@ impl Shared {
         Refused::new(&self.label, denied)
     }
 
-    /// Whether a success of this call changes nothing, so that only its end is to be counted.
+    /// Takes a success, if no more than a step of a window comes of it, so that only its end is left to be counted.
     #[inline]
-    pub(super) fn success_is_no_news(&self, entry: &Entry) -> bool {
-        !self.times_calls && self.machine.success_is_no_news(entry.ticket)
+    pub(super) fn succeed_at_once(&self, entry: &Entry) -> bool {
+        !self.reads_the_end && self.machine.succeed_at_once(entry.ticket)
     }
 
     /// Takes a success of a closed circuit that has no failure to forget, which is most of what a circuit with windows gets.
@@ -295,6 +322,9 @@ impl Shared {
                 self.counters.add(Count::Slow);
             }
         }
+        if !slow && self.machine.succeed_at_once(entry.ticket) {
+            return Quietly::Done;
+        }
         match self.machine.record_success(entry.ticket, slow, at) {
             Some(cause) => Quietly::Tripped(cause),
             None => Quietly::Done,
@@ -308,8 +338,9 @@ impl Shared {
         self.machine.trip(generation, None, cause, || self.now())
     }
 
-    /// Takes a result. The caller must count the end.
-    pub(super) fn settle(&self, entry: Entry, outcome: Outcome, hint: Option<Duration>) -> Ending {
+    /// Takes a result. `hint` is how long the server asks to be left alone, in nanoseconds, zero if it does not. The caller must
+    /// count the end.
+    pub(super) fn settle(&self, entry: Entry, outcome: Outcome, hint: u64) -> Ending {
         let unsettled = Unsettled {
             shared: self,
             ticket: entry.ticket,
@@ -333,7 +364,7 @@ impl Shared {
         let report = Report {
             effect,
             slow,
-            hint: hint.map(nanos),
+            hint: (hint > 0).then_some(hint),
         };
         let settled = self.machine.settle(entry.ticket, report, at, || self.now());
         mem::forget(unsettled);
@@ -406,6 +437,6 @@ impl Shared {
 
     /// Far beyond any clock: as late as it can say.
     pub(super) fn instant(&self, at: u64) -> Instant {
-        self.origin + Duration::from_nanos(at)
+        self.time.origin() + Duration::from_nanos(at)
     }
 }

@@ -163,6 +163,13 @@ impl Word {
         self.0 >> TAG_SHIFT == CLOSED
     }
 
+    /// Open, not held, and with a deadline that may be read.
+    #[inline]
+    pub(super) fn is_waiting(self) -> bool {
+        const LOOKED_AT: u64 = 0b11 << TAG_SHIFT | (HELD | PUBLISHED) as u64;
+        self.0 & LOOKED_AT == OPEN << TAG_SHIFT | PUBLISHED as u64
+    }
+
     #[inline]
     pub(super) fn is_half_open(self) -> bool {
         self.0 >> TAG_SHIFT == HALF_OPEN

@@ -23,7 +23,7 @@ pub use self::{
 #[cfg(feature = "serde")]
 use super::policy::Kind;
 use super::{
-    clock::{Clock, TokioClock},
+    clock::{Clock, Time},
     handle::CircuitBreaker,
     journal::Listener,
     policy::{Abandoned, Lease, LeaseExpired, Policy, RateRule, Recovery, nanos},
@@ -54,7 +54,7 @@ pub struct CircuitBreakerBuilder {
     on_abandoned: Option<Abandoned>,
     recovery: Recovery,
     dry_run: bool,
-    clock: Box<dyn Clock>,
+    clock: Option<Box<dyn Clock>>,
     listeners: Vec<Listener>,
 }
 
@@ -65,7 +65,7 @@ pub(in crate::breaker) struct Parts {
     pub(in crate::breaker) on_abandoned: Abandoned,
     pub(in crate::breaker) recovery: Recovery,
     pub(in crate::breaker) dry_run: bool,
-    pub(in crate::breaker) clock: Box<dyn Clock>,
+    pub(in crate::breaker) time: Time,
     pub(in crate::breaker) listeners: Vec<Listener>,
 }
 
@@ -86,7 +86,7 @@ impl CircuitBreakerBuilder {
             on_abandoned: None,
             recovery: Recovery::Lazy,
             dry_run: false,
-            clock: Box::new(TokioClock),
+            clock: None,
             listeners: Vec::new(),
         }
     }
@@ -202,7 +202,7 @@ impl CircuitBreakerBuilder {
 
     /// Where the time comes from. The default is tokio's clock.
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Box::new(clock);
+        self.clock = Some(Box::new(clock));
         self
     }
 
@@ -234,7 +234,7 @@ impl CircuitBreakerBuilder {
             policy,
             recovery: self.recovery,
             dry_run: self.dry_run,
-            clock: self.clock,
+            time: self.clock.map_or_else(Time::of_tokio, Time::of),
             listeners: self.listeners,
         }))
     }

@@ -97,6 +97,71 @@ fn loom_a_chunk_is_written_before_its_slot_is_needed() {
     });
 }
 
+// As a call that succeeds does it.
+fn step(window: &CountWindow) {
+    if !window.step(0, || true) {
+        window.record(0, mark(false), || true);
+    }
+}
+
+// Begun in the midst of a chunk, before the end of the ring, and at its beginning.
+#[test]
+fn loom_steps_and_records_push_out_what_is_oldest() {
+    for before in 3..=5 {
+        loom::model(move || {
+            let window = Arc::new(CountWindow::new(3));
+            for _ in 0..before {
+                step(&window);
+            }
+            let (stepper, recorder) = (window.clone(), window.clone());
+            let ((), tally) = race(
+                move || {
+                    step(&stepper);
+                    step(&stepper);
+                },
+                move || recorder.record(0, slow(true), || true).unwrap(),
+            );
+            let failed = Tally {
+                calls: 3,
+                failures: 1,
+                slow: 1,
+            };
+            assert_eq!((tally, window.tally()), (failed, failed));
+            let pushed_out_by = (0..3).find(|_| {
+                step(&window);
+                window.tally().failures == 0
+            });
+            assert!(pushed_out_by.is_some());
+            let expected = Tally {
+                calls: 3,
+                ..Tally::default()
+            };
+            assert_eq!(window.tally(), expected);
+        });
+    }
+}
+
+#[test]
+fn loom_a_step_of_the_last_episode_leaves_nothing_in_a_cleared_window() {
+    loom::model(|| {
+        let window = Arc::new(CountWindow::new(3));
+        for _ in 0..4 {
+            step(&window);
+        }
+        let cleared = Arc::new(loom::sync::atomic::AtomicBool::new(false));
+        let (stepper, clearer) = (window.clone(), window.clone());
+        let (seen, set) = (cleared.clone(), cleared);
+        race(
+            move || stepper.step(0, || !seen.load(loom::sync::atomic::Ordering::Acquire)),
+            move || {
+                set.fetch_or(true, loom::sync::atomic::Ordering::AcqRel);
+                clearer.clear(|| true);
+            },
+        );
+        assert_eq!(window.tally(), Tally::default());
+    });
+}
+
 #[test]
 fn loom_two_records_at_the_turn_of_a_slice_are_both_counted() {
     loom::model(|| {

@@ -10,7 +10,7 @@ use crate::breaker::leases::Lease;
 /// makes a processor wait.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::breaker) struct Ticket {
-    // `bits 0..30` generation, `32..34` standing, `40..48` the cell of a trial's lease.
+    // `bits 0..30` generation, `32..34` standing, `34` taken during a panic, `40..48` the cell of a trial's lease.
     bits: u64,
     // What is in that cell.
     held: u64,
@@ -28,6 +28,7 @@ const TRIAL: u64 = 1 << 32;
 const TRIAL_WITH_LEASE: u64 = 2 << 32;
 const SHADOW: u64 = 3 << 32;
 const STANDING: u64 = 3 << 32;
+const IN_PANIC_SHIFT: u32 = 34;
 const CELL_SHIFT: u32 = 40;
 
 impl Ticket {
@@ -75,6 +76,20 @@ impl Ticket {
             })),
             _ => Standing::Shadow,
         }
+    }
+
+    /// Notes whether its thread was panicking already when it got it.
+    #[inline]
+    pub(in crate::breaker) fn in_panic(self, in_panic: bool) -> Self {
+        Self {
+            bits: self.bits | u64::from(in_panic) << IN_PANIC_SHIFT,
+            ..self
+        }
+    }
+
+    #[inline]
+    pub(in crate::breaker) fn was_in_panic(self) -> bool {
+        self.bits >> IN_PANIC_SHIFT & 1 != 0
     }
 
     /// An ordinary call: anything else has bits above the generation.
