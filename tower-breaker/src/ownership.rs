@@ -152,17 +152,50 @@ impl<T: Lender> Loan<T> {
         Owner(self.0)
     }
 
-    /// Ends the loan: `count` counts that, and does nothing with the value afterwards.
+    /// Ends the loan, by an addition that `find` finds.
     #[inline]
-    pub(crate) fn end(self, count: impl FnOnce(&T)) {
-        // SAFETY: the loan's end has not been counted. The references below do not outlive that in a way that matters: the
-        // block is not `Freeze`, so that, as for the count of an `Arc`, nothing is assumed about it behind our back.
+    pub(crate) fn end(self, find: impl for<'a> FnOnce(&'a T) -> Addition<'a>) {
+        // SAFETY: the loan's end has not been counted, so the block is alive.
         let block = unsafe { self.0.as_ref() };
         let is_retired = block.retired.load(Ordering::Relaxed) != 0;
-        count(&block.value);
+        find(&block.value).make();
         // From here on the block may be gone.
         if is_retired {
             look_at(self.0.addr().get());
+        }
+    }
+}
+
+/// An addition of one that is still to be made: how the end of a loan is counted.
+///
+/// Not a function that is given the value: a reference that is an argument must be good until the function returns, but once
+/// the end is counted another thread may free the value. Only references to what is nothing but an atomic may then be left
+/// behind (rust-lang/rust#55005: it is how an `Arc` counts, too), and so everything else is done with before.
+pub(crate) struct Addition<'a> {
+    // What no other thread writes to, if there is that; else others add to `shared`, too. Not an enum of the two: the compiler
+    // sees through this one.
+    alone: Option<&'a AtomicU64>,
+    shared: &'a AtomicU64,
+}
+
+impl<'a> Addition<'a> {
+    /// To a counter of this thread's own, or else to the `shared` one.
+    #[inline]
+    pub(crate) fn new(alone: Option<&'a AtomicU64>, shared: &'a AtomicU64) -> Self {
+        Self { alone, shared }
+    }
+
+    /// Makes it.
+    #[inline]
+    pub(crate) fn make(self) {
+        match self.alone {
+            Some(counter) => {
+                let count = counter.load(Ordering::Relaxed);
+                counter.store(count.wrapping_add(1), Ordering::Release);
+            }
+            None => {
+                self.shared.fetch_add(1, Ordering::Release);
+            }
         }
     }
 }
@@ -286,7 +319,7 @@ mod tests {
         _alive: Arc<()>,
     }
 
-    // SAFETY: an end is counted by a releasing addition, and read by an acquiring load.
+    // SAFETY: an end is counted by a releasing addition (`Addition`), and read by an acquiring load.
     unsafe impl Lender for Counted {
         fn has_loans(&self) -> bool {
             let ended = self.ended.load(Ordering::Acquire);
@@ -317,9 +350,7 @@ mod tests {
     }
 
     fn give_back(loan: Loan<Counted>) {
-        loan.end(|value| {
-            value.ended.fetch_add(1, Ordering::Release);
-        });
+        loan.end(|value| Addition::new(None, &value.ended));
     }
 
     #[test]
@@ -436,9 +467,7 @@ mod loom_tests {
     fn give_back(loan: Loan<Watched>) {
         // SAFETY: reading beside other readers.
         loan.body.with(|body| assert_eq!(unsafe { *body }, 7));
-        loan.end(|value| {
-            value.ended.fetch_add(1, Ordering::Release);
-        });
+        loan.end(|value| Addition::new(None, &value.ended));
     }
 
     #[test]

@@ -9,7 +9,10 @@
 
 use std::{num::NonZero, sync::OnceLock, thread};
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::{
+    ownership::Addition,
+    sync::{AtomicU64, Ordering},
+};
 
 /// `N` counters, named by their index. No more than 16, so that a stripe keeps to its own cache lines.
 pub(crate) struct Striped<const N: usize> {
@@ -42,16 +45,14 @@ impl<const N: usize> Striped<N> {
 
     #[inline]
     pub(crate) fn add(&self, counter: usize) {
-        match self.own.get(number::of_this_thread()) {
-            Some(Stripe(counters)) => {
-                // Nobody else writes here.
-                let count = counters[counter].load(Ordering::Relaxed);
-                counters[counter].store(count.wrapping_add(1), Ordering::Release);
-            }
-            None => {
-                self.shared.0[counter].fetch_add(1, Ordering::Release);
-            }
-        }
+        self.addition(counter).make();
+    }
+
+    /// As [`add`](Self::add), still to be made, by this thread.
+    #[inline]
+    pub(crate) fn addition(&self, counter: usize) -> Addition<'_> {
+        let own = self.own.get(number::of_this_thread());
+        Addition::new(own.map(|own| &own.0[counter]), &self.shared.0[counter])
     }
 
     pub(crate) fn sum(&self, counter: usize) -> u64 {

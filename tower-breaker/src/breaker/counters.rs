@@ -1,6 +1,6 @@
 //! Exact totals.
 
-use crate::striped::Striped;
+use crate::{ownership::Addition, striped::Striped};
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,12 @@ impl Counters {
     #[inline]
     pub(super) fn add(&self, count: Count) {
         self.0.add(count as usize);
+    }
+
+    /// As [`add`](Self::add), still to be made: for the end of a loan.
+    #[inline]
+    pub(super) fn addition(&self, count: Count) -> Addition<'_> {
+        self.0.addition(count as usize)
     }
 
     pub(super) fn get(&self, count: Count) -> u64 {

@@ -61,7 +61,7 @@ impl Admission {
     pub(crate) fn settle_hinted(&mut self, outcome: Outcome, hint: Option<Duration>) {
         if let Some(loan) = self.loan.take() {
             if outcome == Outcome::Success && loan.success_is_no_news(&self.entry) {
-                loan.end(|shared| shared.counters.add(Count::Succeeded));
+                loan.end(|shared| shared.counters.addition(Count::Succeeded));
             } else {
                 settle(loan, self.entry, outcome, hint);
             }
@@ -102,7 +102,7 @@ impl Drop for CountsTheEnd {
     fn drop(&mut self) {
         if let Some(loan) = self.loan.take() {
             let count = self.count;
-            loan.end(|shared| shared.counters.add(count));
+            loan.end(|shared| shared.counters.addition(count));
         }
     }
 }
@@ -115,7 +115,7 @@ fn settle(loan: Loan<Shared>, entry: Entry, outcome: Outcome, hint: Option<Durat
         // Nothing in there is the user's, so there is nothing that could panic.
         quietly = loan.succeed(entry);
         if let Quietly::Done = quietly {
-            return loan.end(|shared| shared.counters.add(Count::Succeeded));
+            return loan.end(|shared| shared.counters.addition(Count::Succeeded));
         }
     }
     settle_guarded(loan, entry, outcome, hint, quietly);
