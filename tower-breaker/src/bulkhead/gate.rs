@@ -266,7 +266,7 @@ impl Gate {
 
     #[inline]
     fn carry_if_due(&self, word: Word) {
-        if word.admitted().is_multiple_of(CARRY_EVERY) {
+        if word.admitted() % CARRY_EVERY == 0 {
             self.carry();
         }
     }
@@ -307,7 +307,7 @@ impl Line {
     }
 
     fn carry_if_due(&mut self, word: Word) {
-        if word.admitted().is_multiple_of(CARRY_EVERY) {
+        if word.admitted() % CARRY_EVERY == 0 {
             self.carry(word);
         }
     }
