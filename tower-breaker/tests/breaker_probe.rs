@@ -202,3 +202,34 @@ async fn a_slot_that_somebody_else_gives_back_undecided_is_noticed() {
     tokio::time::sleep(WAIT).await;
     assert_eq!((probe.await.unwrap(), breaker.state()), (1, State::Closed));
 }
+
+async fn sleeps<F: Future>(timer: &mut tokio_test::task::Spawn<F>) -> bool {
+    assert!(timer.poll().is_pending());
+    tokio::time::advance(100 * WAIT).await;
+    !timer.is_woken()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_timer_sleeps_while_there_is_no_open_wait_to_end() {
+    let breaker = CircuitBreaker::builder("recommendations")
+        .consecutive_failures(3)
+        .open_for(WAIT)
+        .recovery(Recovery::Timed)
+        .build()
+        .unwrap();
+    let mut timer = tokio_test::task::spawn(breaker.half_open_on_time());
+    assert!(sleeps(&mut timer).await, "closed");
+    breaker.force_open();
+    assert!(timer.is_woken());
+    assert!(sleeps(&mut timer).await, "held open");
+    breaker.reset();
+    open(&breaker);
+    assert!(timer.poll().is_pending());
+    tokio::time::advance(WAIT - Duration::from_millis(1)).await;
+    assert!(!timer.is_woken(), "open");
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert!(timer.is_woken());
+    assert!(timer.poll().is_pending());
+    assert_eq!(breaker.state(), State::HalfOpen);
+    assert!(sleeps(&mut timer).await, "half-open");
+}

@@ -69,3 +69,25 @@ impl Waits {
         bits ^ bits >> 31
     }
 }
+
+#[cfg(all(test, not(breaker_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_dice_are_split_mix_64() {
+        // The first numbers for the seed 1234567, as everybody's implementation gives them.
+        let waits = Waits::new(1_234_567);
+        let rolled: Vec<u64> = (0..5).map(|_| waits.roll()).collect();
+        assert_eq!(
+            rolled,
+            [
+                6_457_827_717_110_365_317,
+                3_203_168_211_198_807_973,
+                9_817_491_932_198_370_423,
+                4_593_380_528_125_082_431,
+                16_408_922_859_458_223_821,
+            ]
+        );
+    }
+}
