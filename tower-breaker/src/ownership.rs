@@ -353,6 +353,48 @@ mod tests {
         loan.end(|value| Addition::new(None, &value.ended));
     }
 
+    // As if it had ended before the value was put on the list, and had not seen that.
+    fn give_back_unseen(loan: Loan<Counted>) {
+        loan.ended.fetch_add(1, Ordering::Release);
+    }
+
+    #[test]
+    fn what_a_straggler_left_behind_is_freed_when_others_are_retired() {
+        let (owner, alive) = counted();
+        let straggler = borrow(&owner);
+        drop(owner);
+        give_back_unseen(straggler);
+        // The other tests of this process put theirs on the list, too, but not that many.
+        for _ in 0..1_000 {
+            let (other, _) = counted();
+            let loan = borrow(&other);
+            drop(other);
+            give_back(loan);
+        }
+        assert!(alive.upgrade().is_none());
+    }
+
+    #[test]
+    fn those_that_are_still_lent_are_not_in_the_way_of_others() {
+        let mut values: Vec<_> = (0..16).map(|_| counted()).collect();
+        values.sort_by_key(|(owner, _)| owner.0.addr());
+        let (loans, alive): (Vec<_>, Vec<_>) = values
+            .into_iter()
+            .map(|(owner, alive)| (borrow(&owner), alive))
+            .unzip();
+        let mut loans = loans.into_iter();
+        // More than are looked at each time, and first in the order in which they are.
+        let lent: Vec<_> = loans.by_ref().take(12).collect();
+        loans.for_each(give_back_unseen);
+        for _ in 0..1_000 {
+            look_at(0);
+        }
+        assert!(alive[..12].iter().all(|alive| alive.upgrade().is_some()));
+        assert!(alive[12..].iter().all(|alive| alive.upgrade().is_none()));
+        lent.into_iter().for_each(give_back);
+        assert!(alive.iter().all(|alive| alive.upgrade().is_none()));
+    }
+
     #[test]
     fn without_loans_the_last_owner_frees() {
         let (owner, alive) = counted();

@@ -207,6 +207,22 @@ mod tests {
     }
 
     #[test]
+    fn threads_that_live_at_the_same_time_have_numbers_of_their_own() {
+        let together = std::sync::Barrier::new(8);
+        let number = || {
+            let number = number::of_this_thread();
+            together.wait();
+            assert_eq!(number::of_this_thread(), number);
+            number
+        };
+        let numbers: std::collections::HashSet<usize> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(number)).collect();
+            threads.into_iter().map(|it| it.join().unwrap()).collect()
+        });
+        assert_eq!(numbers.len(), 8);
+    }
+
+    #[test]
     fn the_number_of_a_thread_that_has_ended_is_given_again() {
         let highest = (0..1_000)
             .map(|_| thread::spawn(number::of_this_thread).join().unwrap())

@@ -413,6 +413,9 @@ mod tests {
         let window = TimeWindow::new(SECOND, 1);
         for call in 0..2 * MAX_COUNT {
             window.record(0, call % 4 == 0, u32::MAX, || true);
+            if call == MAX_COUNT {
+                assert_eq!(window.settled().calls, MAX_COUNT / 2 + 1);
+            }
         }
         let tally = window.settled();
         assert!(tally.calls > MAX_COUNT / 2);
