@@ -517,3 +517,18 @@ async fn a_circuit_whose_trials_are_all_spoken_for_is_not_ready() {
     assert_eq!(breaker.snapshot().trials_in_flight, 2);
     let _ = waiting(&breaker);
 }
+
+#[tokio::test(start_paused = true)]
+async fn while_only_checks_may_try_the_end_of_the_wait_wakes_nobody() {
+    let breaker = builder().recovery(Recovery::Probed).build().unwrap();
+    open(&breaker);
+    let (mut service, _handle) = waiting(&breaker);
+    advance(100 * WAIT).await;
+    assert!(!service.is_woken());
+    let trial = breaker.try_trial().unwrap();
+    assert!(service.is_woken());
+    assert_pending!(service.poll_ready());
+    trial.success();
+    assert!(service.is_woken());
+    assert_ready_ok!(service.poll_ready());
+}

@@ -233,3 +233,23 @@ async fn the_timer_sleeps_while_there_is_no_open_wait_to_end() {
     assert_eq!(breaker.state(), State::HalfOpen);
     assert!(sleeps(&mut timer).await, "half-open");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_check_found_out_is_told_to_the_books() {
+    let (breaker, backend) = (breaker(3), Backend::default());
+    backend.healthy.store(true, Ordering::Relaxed);
+    open(&breaker);
+    assert_eq!(breaker.probe_until_closed(|| backend.check()).await, 3);
+    // Known to be well from the end of the first check to that of the third, 10 ms each.
+    let well = breaker.snapshot().open_while_healthy;
+    assert!(
+        Duration::from_millis(20) <= well && well < Duration::from_millis(30),
+        "{well:?}"
+    );
+    // A check that found out nothing says nothing, and one that failed says that it is not.
+    open(&breaker);
+    let undecided = async || Verdict::Ignore;
+    let probing = tokio::time::timeout(100 * WAIT, breaker.probe_until_closed(undecided)).await;
+    assert!(probing.is_err());
+    assert_eq!(breaker.snapshot().open_while_healthy, well);
+}
