@@ -83,6 +83,11 @@ pub use crate::{
     throttle::{Throttle, ThrottleLayer, ThrottlePermit},
 };
 
+// The code of the README must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 // The book's code must compile. Its files are not in the published package, so the cfg is set by the repository's
 // `.cargo/config.toml`.
 #[cfg(all(doctest, breaker_book))]

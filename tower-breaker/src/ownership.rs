@@ -17,6 +17,7 @@
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     fmt,
     ops::{Bound, Deref},
     ptr::NonNull,
@@ -32,6 +33,11 @@ use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, fence};
 /// Counting an end must release what was done before, and `has_loans` must acquire it, so that a `false` happens after everything
 /// that was done with any loan.
 pub(crate) unsafe trait Lender: Send + Sync + 'static {
+    /// How the end of a loan is counted.
+    type Ending<'a>: Ending<Rest = Self::Rest>;
+    /// What is left to do when it could not be.
+    type Rest;
+
     fn has_loans(&self) -> bool;
 }
 
@@ -152,30 +158,90 @@ impl<T: Lender> Loan<T> {
         Owner(self.0)
     }
 
-    /// Ends the loan: `count` counts that, and does nothing with the value afterwards.
+    /// Ends the loan, where that can always be done.
     #[inline]
-    pub(crate) fn end(self, count: impl FnOnce(&T)) {
-        let _ended = self.end_if(|value| {
-            count(value);
-            true
-        });
+    pub(crate) fn end(self, find: impl for<'a> FnOnce(&'a T) -> T::Ending<'a>)
+    where
+        T: Lender<Rest = Infallible>,
+    {
+        let Ok(()) = self.try_end(find);
     }
 
-    /// Ends the loan if `count` says that it has counted that, after which it may do nothing with the value; else gives it back.
+    /// Ends the loan, if what `find` finds can be done; else gives it back.
     #[inline]
-    pub(crate) fn end_if(self, count: impl FnOnce(&T) -> bool) -> Result<(), Self> {
-        // SAFETY: the loan's end has not been counted. The references below do not outlive that in a way that matters: the
-        // block is not `Freeze`, so that, as for the count of an `Arc`, nothing is assumed about it behind our back.
+    pub(crate) fn try_end(
+        self,
+        find: impl for<'a> FnOnce(&'a T) -> T::Ending<'a>,
+    ) -> Result<(), NotEnded<T>> {
+        // SAFETY: the loan's end has not been counted, so the block is alive.
         let block = unsafe { self.0.as_ref() };
         let is_retired = block.retired.load(Ordering::Relaxed) != 0;
-        if !count(&block.value) {
-            return Err(self);
+        if let Err(rest) = find(&block.value).count() {
+            return Err(NotEnded { loan: self, rest });
         }
         // From here on the block may be gone.
         if is_retired {
             look_at(self.0.addr().get());
         }
         Ok(())
+    }
+}
+
+/// How the end of a loan is counted, still to be done.
+///
+/// Not a function that is given the value: a reference that is an argument must be good until the function returns, but once
+/// the end is counted another thread may free the value. Only references to what is nothing but an atomic may then be left
+/// behind (rust-lang/rust#55005: it is how an `Arc` counts, too), and so everything else is done with before.
+pub(crate) trait Ending {
+    type Rest;
+
+    /// Counts it, as the last thing that is done, or says what is left to do.
+    fn count(self) -> Result<(), Self::Rest>;
+}
+
+/// A loan whose end has not been counted.
+pub(crate) struct NotEnded<T: Lender> {
+    pub(crate) loan: Loan<T>,
+    pub(crate) rest: T::Rest,
+}
+
+impl Ending for Addition<'_> {
+    type Rest = Infallible;
+
+    #[inline]
+    fn count(self) -> Result<(), Infallible> {
+        self.make();
+        Ok(())
+    }
+}
+
+/// An addition of one.
+pub(crate) struct Addition<'a> {
+    // What no other thread writes to, if there is that; else others add to `shared`, too. Not an enum of the two: the compiler
+    // sees through this one.
+    alone: Option<&'a AtomicU64>,
+    shared: &'a AtomicU64,
+}
+
+impl<'a> Addition<'a> {
+    /// To a counter of this thread's own, or else to the `shared` one.
+    #[inline]
+    pub(crate) fn new(alone: Option<&'a AtomicU64>, shared: &'a AtomicU64) -> Self {
+        Self { alone, shared }
+    }
+
+    /// Makes it.
+    #[inline]
+    pub(crate) fn make(self) {
+        match self.alone {
+            Some(counter) => {
+                let count = counter.load(Ordering::Relaxed);
+                counter.store(count.wrapping_add(1), Ordering::Release);
+            }
+            None => {
+                self.shared.fetch_add(1, Ordering::Release);
+            }
+        }
     }
 }
 
@@ -298,8 +364,11 @@ mod tests {
         _alive: Arc<()>,
     }
 
-    // SAFETY: an end is counted by a releasing addition, and read by an acquiring load.
+    // SAFETY: an end is counted by a releasing addition (`Addition`), and read by an acquiring load.
     unsafe impl Lender for Counted {
+        type Ending<'a> = Addition<'a>;
+        type Rest = Infallible;
+
         fn has_loans(&self) -> bool {
             let ended = self.ended.load(Ordering::Acquire);
             self.begun.load(Ordering::Acquire) != ended
@@ -329,9 +398,49 @@ mod tests {
     }
 
     fn give_back(loan: Loan<Counted>) {
-        loan.end(|value| {
-            value.ended.fetch_add(1, Ordering::Release);
-        });
+        loan.end(|value| Addition::new(None, &value.ended));
+    }
+
+    // As if it had ended before the value was put on the list, and had not seen that.
+    fn give_back_unseen(loan: Loan<Counted>) {
+        loan.ended.fetch_add(1, Ordering::Release);
+    }
+
+    #[test]
+    fn what_a_straggler_left_behind_is_freed_when_others_are_retired() {
+        let (owner, alive) = counted();
+        let straggler = borrow(&owner);
+        drop(owner);
+        give_back_unseen(straggler);
+        // The other tests of this process put theirs on the list, too, but not that many.
+        for _ in 0..1_000 {
+            let (other, _) = counted();
+            let loan = borrow(&other);
+            drop(other);
+            give_back(loan);
+        }
+        assert!(alive.upgrade().is_none());
+    }
+
+    #[test]
+    fn those_that_are_still_lent_are_not_in_the_way_of_others() {
+        let mut values: Vec<_> = (0..16).map(|_| counted()).collect();
+        values.sort_by_key(|(owner, _)| owner.0.addr());
+        let (loans, alive): (Vec<_>, Vec<_>) = values
+            .into_iter()
+            .map(|(owner, alive)| (borrow(&owner), alive))
+            .unzip();
+        let mut loans = loans.into_iter();
+        // More than are looked at each time, and first in the order in which they are.
+        let lent: Vec<_> = loans.by_ref().take(12).collect();
+        loans.for_each(give_back_unseen);
+        for _ in 0..1_000 {
+            look_at(0);
+        }
+        assert!(alive[..12].iter().all(|alive| alive.upgrade().is_some()));
+        assert!(alive[12..].iter().all(|alive| alive.upgrade().is_none()));
+        lent.into_iter().for_each(give_back);
+        assert!(alive.iter().all(|alive| alive.upgrade().is_none()));
     }
 
     #[test]
@@ -409,6 +518,9 @@ mod loom_tests {
 
     // SAFETY: as in the tests above.
     unsafe impl Lender for Watched {
+        type Ending<'a> = Addition<'a>;
+        type Rest = Infallible;
+
         fn has_loans(&self) -> bool {
             let ended = self.ended.load(Ordering::Acquire);
             self.begun.load(Ordering::Acquire) != ended
@@ -448,9 +560,7 @@ mod loom_tests {
     fn give_back(loan: Loan<Watched>) {
         // SAFETY: reading beside other readers.
         loan.body.with(|body| assert_eq!(unsafe { *body }, 7));
-        loan.end(|value| {
-            value.ended.fetch_add(1, Ordering::Release);
-        });
+        loan.end(|value| Addition::new(None, &value.ended));
     }
 
     #[test]

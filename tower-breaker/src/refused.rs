@@ -348,4 +348,22 @@ mod tests {
         assert_eq!(text(437_965_318), format!("{said}; retry in 438ms"));
         assert_eq!(text(10_000_000_000), format!("{said}; retry in 10s"));
     }
+
+    #[test]
+    fn a_thread_keeps_the_label_of_the_last_refusal_that_it_dropped_for_the_next() {
+        let label = Label::new("stock".into());
+        let owners = || Arc::strong_count(&label.0);
+        let refused = || Refused::new(&label, Details::new(Reason::QueueFull, None));
+        let first = refused();
+        assert_eq!(owners(), 2);
+        drop(first);
+        assert_eq!(owners(), 2, "kept");
+        let again = refused();
+        assert_eq!(owners(), 2, "and taken");
+        drop((again, refused()));
+        assert_eq!(owners(), 2, "only one");
+        let other = Label::new("basket".into());
+        drop(Refused::new(&other, Details::new(Reason::QueueFull, None)));
+        assert_eq!(owners(), 1);
+    }
 }

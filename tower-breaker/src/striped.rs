@@ -14,7 +14,10 @@ use std::{
     thread,
 };
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::{
+    ownership::Addition,
+    sync::{AtomicU64, Ordering},
+};
 
 /// `N` counters, named by their index. No more than 16, so that a stripe keeps to its own cache lines.
 pub(crate) struct Striped<const N: usize> {
@@ -47,7 +50,14 @@ impl<const N: usize> Striped<N> {
 
     #[inline]
     pub(crate) fn add(&self, counter: usize) {
-        self.add_amount(counter, 1);
+        self.addition(counter).make();
+    }
+
+    /// As [`add`](Self::add), still to be made, by this thread.
+    #[inline]
+    pub(crate) fn addition(&self, counter: usize) -> Addition<'_> {
+        let own = self.own.get(number::of_this_thread());
+        Addition::new(own.map(|own| &own.0[counter]), &self.shared.0[counter])
     }
 
     /// Adds any amount. Sums wrap around at 2⁶⁴.
@@ -304,6 +314,22 @@ mod tests {
         assert_eq!(counters.take_max(0), 0);
         counters.raise(0, 3);
         assert_eq!(counters.take_max(0), 3);
+    }
+
+    #[test]
+    fn threads_that_live_at_the_same_time_have_numbers_of_their_own() {
+        let together = std::sync::Barrier::new(8);
+        let number = || {
+            let number = number::of_this_thread();
+            together.wait();
+            assert_eq!(number::of_this_thread(), number);
+            number
+        };
+        let numbers: std::collections::HashSet<usize> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(number)).collect();
+            threads.into_iter().map(|it| it.join().unwrap()).collect()
+        });
+        assert_eq!(numbers.len(), 8);
     }
 
     #[test]

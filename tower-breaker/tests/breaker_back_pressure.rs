@@ -20,7 +20,7 @@ use tower::{
     load::Constant, service_fn,
 };
 use tower_breaker::{
-    CircuitBreaker, CircuitBreakerLayer, LeaseExpired, Recovery, Refused, State,
+    CircuitBreaker, CircuitBreakerLayer, LeaseExpired, Recovery, Refused, State, TrialRate,
     breaker::{CircuitBreakerBuilder, CircuitBreakerService},
 };
 use tower_test::mock;
@@ -475,4 +475,60 @@ async fn a_balancer_over_open_circuits_only_waits_for_the_first_trial() {
         (breaker.state(), other.state()),
         (State::Open, State::Closed)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_comes_late_waits_for_the_end_of_the_lease_that_is_running_and_is_not_woken_before()
+ {
+    let breaker = builder().trial_lease(LEASE).build().unwrap();
+    open(&breaker);
+    advance(WAIT).await;
+    let _hangs = breaker.try_acquire().unwrap();
+    advance(LEASE / 2).await;
+    let (mut service, _handle) = waiting(&breaker);
+    for _ in 0..10 {
+        advance(LEASE / 2 / 10 - MS / 2).await;
+        assert!(!service.is_woken());
+    }
+    advance(5 * MS).await;
+    assert!(service.is_woken());
+    // The lease that is over reopens the circuit, when somebody asks.
+    assert_pending!(service.poll_ready());
+    assert_eq!(breaker.state(), State::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circuit_whose_trials_are_all_spoken_for_is_not_ready() {
+    let breaker = builder()
+        .half_open_trials(3)
+        .trial_rate(TrialRate::of_trials(3).threshold(1.0))
+        .build()
+        .unwrap();
+    open(&breaker);
+    advance(WAIT).await;
+    let first = breaker.try_acquire().unwrap();
+    let _others = [
+        breaker.try_acquire().unwrap(),
+        breaker.try_acquire().unwrap(),
+    ];
+    // One of three has its result. There is room for another one in flight, but not in the number of trials.
+    first.failure();
+    assert_eq!(breaker.state(), State::HalfOpen);
+    assert_eq!(breaker.snapshot().trials_in_flight, 2);
+    let _ = waiting(&breaker);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_only_checks_may_try_the_end_of_the_wait_wakes_nobody() {
+    let breaker = builder().recovery(Recovery::Probed).build().unwrap();
+    open(&breaker);
+    let (mut service, _handle) = waiting(&breaker);
+    advance(100 * WAIT).await;
+    assert!(!service.is_woken());
+    let trial = breaker.try_trial().unwrap();
+    assert!(service.is_woken());
+    assert_pending!(service.poll_ready());
+    trial.success();
+    assert!(service.is_woken());
+    assert_ready_ok!(service.poll_ready());
 }

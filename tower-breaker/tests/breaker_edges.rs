@@ -288,3 +288,36 @@ fn a_rate_that_no_interleaving_reaches_never_trips() {
     });
     assert_eq!(breaker.state(), State::Closed);
 }
+
+#[test]
+fn a_circuit_without_a_rule_about_time_reads_no_clock_while_closed() {
+    let reads = Arc::new(AtomicUsize::new(0));
+    let builder = || {
+        let (reads, now) = (reads.clone(), Instant::now());
+        CircuitBreaker::builder("stock").clock(move || {
+            reads.fetch_add(1, Ordering::Relaxed);
+            now
+        })
+    };
+    let in_a_row = builder().consecutive_failures(100).build().unwrap();
+    let over_calls = builder()
+        .consecutive_failures(100)
+        .failure_rate(FailureRate::over_calls(100).minimum_calls(100))
+        .build()
+        .unwrap();
+    reads.store(0, Ordering::Relaxed);
+    for breaker in [in_a_row, over_calls] {
+        for call in 0..20 {
+            let permit = breaker.try_acquire().unwrap();
+            match call % 4 {
+                0 | 1 => permit.success(),
+                2 => permit.failure(),
+                _ => permit.ignore(),
+            }
+            drop(breaker.try_acquire().unwrap());
+        }
+        assert_eq!(breaker.snapshot().succeeded, 10);
+    }
+    // A snapshot says how long the circuit has been closed.
+    assert_eq!(reads.load(Ordering::Relaxed), 2);
+}

@@ -202,3 +202,54 @@ async fn a_slot_that_somebody_else_gives_back_undecided_is_noticed() {
     tokio::time::sleep(WAIT).await;
     assert_eq!((probe.await.unwrap(), breaker.state()), (1, State::Closed));
 }
+
+async fn sleeps<F: Future>(timer: &mut tokio_test::task::Spawn<F>) -> bool {
+    assert!(timer.poll().is_pending());
+    tokio::time::advance(100 * WAIT).await;
+    !timer.is_woken()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_timer_sleeps_while_there_is_no_open_wait_to_end() {
+    let breaker = CircuitBreaker::builder("recommendations")
+        .consecutive_failures(3)
+        .open_for(WAIT)
+        .recovery(Recovery::Timed)
+        .build()
+        .unwrap();
+    let mut timer = tokio_test::task::spawn(breaker.half_open_on_time());
+    assert!(sleeps(&mut timer).await, "closed");
+    breaker.force_open();
+    assert!(timer.is_woken());
+    assert!(sleeps(&mut timer).await, "held open");
+    breaker.reset();
+    open(&breaker);
+    assert!(timer.poll().is_pending());
+    tokio::time::advance(WAIT - Duration::from_millis(1)).await;
+    assert!(!timer.is_woken(), "open");
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert!(timer.is_woken());
+    assert!(timer.poll().is_pending());
+    assert_eq!(breaker.state(), State::HalfOpen);
+    assert!(sleeps(&mut timer).await, "half-open");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_check_found_out_is_told_to_the_books() {
+    let (breaker, backend) = (breaker(3), Backend::default());
+    backend.healthy.store(true, Ordering::Relaxed);
+    open(&breaker);
+    assert_eq!(breaker.probe_until_closed(|| backend.check()).await, 3);
+    // Known to be well from the end of the first check to that of the third, 10 ms each.
+    let well = breaker.snapshot().open_while_healthy;
+    assert!(
+        Duration::from_millis(20) <= well && well < Duration::from_millis(30),
+        "{well:?}"
+    );
+    // A check that found out nothing says nothing, and one that failed says that it is not.
+    open(&breaker);
+    let undecided = async || Verdict::Ignore;
+    let probing = tokio::time::timeout(100 * WAIT, breaker.probe_until_closed(undecided)).await;
+    assert!(probing.is_err());
+    assert_eq!(breaker.snapshot().open_while_healthy, well);
+}

@@ -17,7 +17,7 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_breaker::{
     Abandoned, BoxError, CircuitBreaker, CircuitBreakerLayer, Error, Reason, Refused, State,
     breaker::CircuitBreakerBuilder,
-    classify::{ErrorChain, Verdict},
+    classify::{Classify, ClassifyCall, ErrorChain, Verdict},
 };
 use tower_test::mock;
 
@@ -627,4 +627,45 @@ fn the_inner_service_needs_no_bounds() {
     let mut cx = Context::from_waker(Waker::noop());
     assert!(assert_ready!(service.poll_ready(&mut cx)).is_ok());
     assert!(assert_ready!(pin!(service.call(())).poll(&mut cx)).is_ok());
+}
+
+/// Every call failed, and how long to wait is written on the error.
+#[derive(Clone)]
+struct Asked(Rc<std::cell::Cell<u32>>);
+
+impl<Req, Res> Classify<Req, Res, Duration> for Asked {
+    type Call = Self;
+
+    fn begin(&self, _: &Req) -> Self {
+        self.clone()
+    }
+}
+
+impl<Res> ClassifyCall<Res, Duration> for Asked {
+    fn verdict(self, _: Result<&Res, &Duration>) -> Verdict {
+        Verdict::Failure
+    }
+
+    fn retry_after(&self, result: Result<&Res, &Duration>) -> Option<Duration> {
+        self.0.set(self.0.get() + 1);
+        result.err().copied()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_circuit_that_wants_to_know_asks_how_long_to_wait() {
+    let asked = Asked(Rc::default());
+    for (builder, asks, waits) in [
+        (builder(1), 0, WAIT),
+        (builder(1).honor_retry_after(4 * WAIT), 1, 3 * WAIT),
+    ] {
+        let breaker = builder.build().unwrap();
+        let mut service = CircuitBreakerLayer::new(breaker.clone())
+            .classify(asked.clone())
+            .typed()
+            .layer(service_fn(async |(): ()| Err::<(), _>(3 * WAIT)));
+        assert!(service.call(()).await.is_err());
+        assert_eq!(asked.0.get(), asks);
+        assert_eq!(breaker.snapshot().open_remaining, Some(waits));
+    }
 }

@@ -1,7 +1,7 @@
 //! Exact totals.
 
 use super::{machine::Denied, snapshot::Refusals};
-use crate::{Reason, striped::Striped};
+use crate::{Reason, ownership::Addition, striped::Striped};
 
 /// What is counted. As many as a stripe has room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,12 @@ impl Counters {
         // A circuit refuses for the first four reasons only; said so, the index needs no check.
         let which = denied.reason_as_number() & 3;
         self.0.add(Count::RefusedOpen as usize + which);
+    }
+
+    /// As [`add`](Self::add), still to be made: for the end of a loan.
+    #[inline]
+    pub(super) fn addition(&self, count: Count) -> Addition<'_> {
+        self.0.addition(count as usize)
     }
 
     pub(super) fn get(&self, count: Count) -> u64 {

@@ -286,4 +286,41 @@ mod tests {
         assert_eq!(spent.open, Duration::ZERO);
         assert_eq!(spent.half_open, Duration::from_millis(20));
     }
+
+    #[test]
+    fn subscribers_stay_until_they_go_and_no_longer() {
+        let start = Instant::now();
+        let journal = Journal::new(Vec::new(), start);
+        let enter = |generation| {
+            let transition = Transition {
+                name: "test".into(),
+                from: State::Closed,
+                to: State::Open,
+                generation,
+                at: start,
+                cause: Cause::Reset,
+                ended: Episode::default(),
+            };
+            journal.enter(transition, Totals::default);
+        };
+        let subscribed = || journal.books().subscribers.len();
+        let mut first = journal.subscribe();
+        let mut second = journal.subscribe();
+        enter(1);
+        for receiver in [&mut first, &mut second] {
+            assert_eq!(receiver.try_recv().unwrap().generation, 1);
+        }
+        // Noticed by the next transition.
+        drop(first);
+        assert_eq!(subscribed(), 2);
+        enter(2);
+        assert_eq!(subscribed(), 1);
+        assert_eq!(second.try_recv().unwrap().generation, 2);
+        // Or by the next who subscribes.
+        drop(second);
+        let mut third = journal.subscribe();
+        assert_eq!(subscribed(), 1);
+        enter(3);
+        assert_eq!(third.try_recv().unwrap().generation, 3);
+    }
 }

@@ -232,6 +232,23 @@ mod tests {
         let lease = leases.take(0, 5 * MS).unwrap();
         assert_eq!(leases.first_end(0), Some(6 * MS));
         assert!(leases.give_back(lease));
-        assert!(leases.take(0, u64::MAX).is_some());
+        let latest = ((1 << END_BITS) - 1) * MS;
+        for generation in [0, 5, GENERATION_MASK] {
+            let lease = leases.take(generation, u64::MAX).unwrap();
+            assert_eq!(leases.first_end(generation), Some(latest));
+            assert_eq!(leases.revoke_one(generation, latest - 1), None);
+            assert!(leases.give_back(lease));
+        }
+    }
+
+    #[test]
+    fn the_first_end_is_of_a_lease_of_this_episode() {
+        let leases = Leases::new(3, 10 * MS);
+        assert_eq!(leases.first_end(0), None);
+        leases.take(3, 5 * MS).unwrap();
+        leases.take(3, 2 * MS).unwrap();
+        assert_eq!(leases.first_end(3), Some(12 * MS));
+        assert_eq!(leases.first_end(2), None);
+        assert_eq!(leases.first_end(0), None);
     }
 }

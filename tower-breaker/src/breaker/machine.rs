@@ -457,8 +457,9 @@ impl Machine {
                 _ if failures == 0 => return Ok(()),
                 _ => 0,
             };
+            // At least one, so that a success never reaches it.
             let limit = self.policy.consecutive_failures;
-            if limit.is_some_and(|limit| failures > 0 && failures >= limit) {
+            if limit.is_some_and(|limit| failures >= limit) {
                 let cause = Cause::ConsecutiveFailures;
                 match self.open(word, next, report.hint, &mut chosen, cause, now()) {
                     Ok(change) => return Err(Settled::current(Some(change))),

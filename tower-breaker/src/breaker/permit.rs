@@ -114,7 +114,7 @@ impl Drop for CountsTheEnd {
     fn drop(&mut self) {
         if let Some(loan) = self.loan.take() {
             let count = self.count;
-            loan.end(|shared| shared.counters.add(count));
+            loan.end(|shared| shared.counters.addition(count));
         }
     }
 }
@@ -132,7 +132,7 @@ fn settle(loan: Loan<Shared>, entry: Entry, outcome: Outcome, hint: Option<Durat
     if outcome != Outcome::Success {
         settle_slowly(loan, ticket, admitted_at, outcome, hint.map_or(0, nanos));
     } else if loan.succeed_at_once(&entry) {
-        loan.end(|shared| shared.counters.add(Count::Succeeded));
+        loan.end(|shared| shared.counters.addition(Count::Succeeded));
     } else {
         succeed(loan, ticket, admitted_at, hint.map_or(0, nanos));
     }

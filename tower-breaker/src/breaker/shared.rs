@@ -1,6 +1,7 @@
 //! What all handles of one circuit share: the state machine, and around it the clock, the totals and the journal.
 
 use std::{
+    convert::Infallible,
     mem,
     sync::{
         Arc,
@@ -19,7 +20,12 @@ use super::{
     policy::{Abandoned, Recovery, nanos},
     transition::{Cause, Episode, State, Transition},
 };
-use crate::{Refused, classify::Verdict, ownership::Lender, refused::Label};
+use crate::{
+    Refused,
+    classify::Verdict,
+    ownership::{Addition, Lender},
+    refused::Label,
+};
 
 pub(super) struct Shared {
     pub(super) machine: Machine,
@@ -90,6 +96,9 @@ pub(super) struct Ending {
 // thing that is done with the loan (`Admission`), with a releasing write; the sums are read with acquiring loads.
 #[allow(unsafe_code)]
 unsafe impl Lender for Shared {
+    type Ending<'a> = Addition<'a>;
+    type Rest = Infallible;
+
     fn has_loans(&self) -> bool {
         !self.counters.all_ended()
     }
@@ -150,10 +159,10 @@ impl Shared {
 
     #[inline(never)]
     fn admit_slowly(&self) -> Result<Entry, Refused> {
-        if !self.is_dry_run()
-            && let Some(denied) = self.machine.denied_outright(|| self.now())
-        {
-            return Err(self.refuse(denied));
+        if !self.is_dry_run() {
+            if let Some(denied) = self.machine.denied_outright(|| self.now()) {
+                return Err(self.refuse(denied));
+            }
         }
         self.admit_or_refuse()
     }

@@ -139,3 +139,15 @@ pub struct Episode {
     /// Calls admitted in a dry run that would have been refused.
     pub would_refuse: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_and_causes_are_shown_as_their_names() {
+        assert_eq!(format!("{:>7}|", State::Open), "   OPEN|");
+        assert_eq!(State::Closed.to_string(), State::Closed.as_str());
+        assert_eq!(Cause::WaitEndedByHand.to_string(), "wait_ended_by_hand");
+    }
+}

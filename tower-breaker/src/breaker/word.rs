@@ -304,6 +304,12 @@ mod tests {
             attempt: 0,
         });
         assert!(!open.is_untroubled(5) && !open.feeds_windows(5) && !open.is_plainly_closed());
+        // Generations go round, so there is an open circuit of each.
+        let phase = open.phase();
+        for generation in [0, 1, GENERATION_MASK] {
+            let open = Word::new(generation, phase);
+            assert!(!open.is_untroubled(generation) && !open.feeds_windows(generation));
+        }
     }
 
     #[test]

@@ -220,7 +220,7 @@ impl BulkheadBuilder {
         }
         if let Some(wait) = self.max_wait {
             if wait.is_zero() || wait > LONGEST_WAIT {
-                let allowed = format_args!(
+                let allowed = format!(
                     "more than 0 s, to {LONGEST_WAIT:?} (with no `max_queue` no call waits)"
                 );
                 problems.push(Problem::new("max_wait", wait, allowed));

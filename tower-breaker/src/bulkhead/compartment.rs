@@ -78,6 +78,17 @@ impl State {
     }
 }
 
+/// As [`Word::update`](super::word::Word::update).
+#[inline]
+pub(super) fn update(
+    word: &AtomicU64,
+    mut next: impl FnMut(State) -> Option<State>,
+) -> Result<State, State> {
+    word::update(word, |bits| next(State(bits)).map(|to| to.0))
+        .map(State)
+        .map_err(State)
+}
+
 // Counts of a partition.
 pub(super) const ADMITTED: usize = 0;
 pub(super) const FULL: usize = 1;
@@ -110,15 +121,13 @@ impl Compartment {
         State(self.word.load(Ordering::Acquire))
     }
 
-    /// As [`Word::update`](super::word::Word::update).
+    pub(super) fn word(&self) -> &AtomicU64 {
+        &self.word
+    }
+
     #[inline]
-    pub(super) fn update(
-        &self,
-        mut next: impl FnMut(State) -> Option<State>,
-    ) -> Result<State, State> {
-        word::update(&self.word, |bits| next(State(bits)).map(|to| to.0))
-            .map(State)
-            .map_err(State)
+    pub(super) fn update(&self, next: impl FnMut(State) -> Option<State>) -> Result<State, State> {
+        update(&self.word, next)
     }
 
     /// Changes its part, and gives what it was before.

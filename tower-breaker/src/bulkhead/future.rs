@@ -162,11 +162,10 @@ where
                 let mut outcome = Outcome::Ignore;
                 let mut polled = release_on_panic(permit, || {
                     let polled = call.poll(cx);
-                    if listens
-                        && let Poll::Ready(result) = &polled
-                        && let Some(judge) = judge.take()
-                    {
-                        outcome = judge.verdict(result.as_ref()).into();
+                    if let (true, Poll::Ready(result)) = (listens, &polled) {
+                        if let Some(judge) = judge.take() {
+                            outcome = judge.verdict(result.as_ref()).into();
+                        }
                     }
                     polled
                 });

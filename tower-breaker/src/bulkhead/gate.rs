@@ -27,7 +27,7 @@ use std::{
 };
 
 pub(super) use self::{
-    leave::Left,
+    leave::{Leaving, Left},
     wait::{Answer, Entry},
 };
 use super::{
@@ -114,6 +114,9 @@ struct Line {
 // with acquiring loads.
 #[allow(unsafe_code)]
 unsafe impl Lender for Gate {
+    type Ending<'a> = Leaving<'a>;
+    type Rest = Left;
+
     fn has_loans(&self) -> bool {
         let in_a_partition = |compartment: &Compartment| compartment.load().in_flight() > 0;
         self.compartments.iter().any(in_a_partition) || self.load().in_flight() > 0

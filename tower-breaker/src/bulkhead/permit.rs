@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     classify::Verdict,
-    ownership::{Loan, Owner},
+    ownership::{Loan, NotEnded, Owner},
 };
 
 /// How a call went, in the eyes of a limit that adapts itself.
@@ -72,9 +72,8 @@ impl BulkheadPermit {
     // As `finish`, for a call that goes on to use its place.
     #[inline]
     pub(super) fn tell(&self, outcome: Outcome) {
-        if let Some(gate) = &self.loan
-            && let Some(adaptive) = gate.adaptive()
-        {
+        let Some(gate) = &self.loan else { return };
+        if let Some(adaptive) = gate.adaptive() {
             adaptive.listen(gate, self.started, outcome);
         }
     }
@@ -112,22 +111,17 @@ impl Drop for BulkheadPermit {
     #[inline]
     fn drop(&mut self) {
         let Some(loan) = self.loan.take() else { return };
-        let mut left = Left::NotYet;
-        let ended = loan.end_if(|gate| {
-            left = gate.try_leave(self.place);
-            left == Left::Done
-        });
-        if let Err(loan) = ended {
-            leave_with_care(loan, self.place, left);
+        if let Err(NotEnded { loan, rest }) = loan.try_end(|gate| gate.leaving(self.place)) {
+            leave_with_care(loan, self.place, rest);
         }
     }
 }
 
 // Somebody waits. Serving them comes after the end of the loan, so it needs a handle of its own.
 #[cold]
-fn leave_with_care(loan: Loan<Gate>, place: Place, left: Left) {
+fn leave_with_care(loan: Loan<Gate>, place: Place, so_far: Left) {
     let gate = loan.own();
-    loan.end(|gate| gate.leave_anyway(place, left));
+    let _ended = loan.try_end(|gate| gate.leaving(place).anyway(so_far));
     gate.serve();
 }
 

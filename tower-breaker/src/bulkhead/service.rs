@@ -141,13 +141,13 @@ where
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
-        if !mem::take(&mut self.ready_because_full)
-            && let Some(permit) = self.bulkhead.try_enter(false)
-        {
-            self.asked = Asked::Nothing;
-            let judge = self.classify.begin(&request);
-            let call = self.inner.call(request);
-            return ResponseFuture::running(call, permit, judge, self.mode.clone());
+        if !mem::take(&mut self.ready_because_full) {
+            if let Some(permit) = self.bulkhead.try_enter(false) {
+                self.asked = Asked::Nothing;
+                let judge = self.classify.begin(&request);
+                let call = self.inner.call(request);
+                return ResponseFuture::running(call, permit, judge, self.mode.clone());
+            }
         }
         ResponseFuture::refused(
             self.bulkhead.reject(Reason::BulkheadFull),
@@ -175,18 +175,18 @@ where
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
         self.ready_because_full = false;
-        if self.asked == Asked::Ready
-            && let Some(permit) = self.bulkhead.try_enter(true)
-        {
-            self.asked = Asked::Nothing;
-            let judge = self.classify.begin(&request);
-            let call = self.inner.call(request);
-            return WaitingFuture::calling(ResponseFuture::running(
-                call,
-                permit,
-                judge,
-                self.mode.clone(),
-            ));
+        if self.asked == Asked::Ready {
+            if let Some(permit) = self.bulkhead.try_enter(true) {
+                self.asked = Asked::Nothing;
+                let judge = self.classify.begin(&request);
+                let call = self.inner.call(request);
+                return WaitingFuture::calling(ResponseFuture::running(
+                    call,
+                    permit,
+                    judge,
+                    self.mode.clone(),
+                ));
+            }
         }
         // Even a service that is not ready may have a place in a queue, and keep others from what comes to that place.
         if self.asked != Asked::Nothing {

@@ -77,4 +77,26 @@ mod tests {
         let wrapped = std::io::Error::other(Error::<std::io::Error>::Refused(refused()));
         assert!(is_in_chain(&wrapped));
     }
+
+    #[test]
+    fn every_other_error_is_a_failure_to_any_error_and_to_error_chain() {
+        use crate::classify::{AnyError, ClassifyCall, ErrorChain, Verdict};
+
+        let refused = std::io::Error::other(Error::<std::io::Error>::Refused(refused()));
+        let down = std::io::Error::other("down");
+        let chain = |result| ClassifyCall::<(), std::io::Error>::verdict(ErrorChain, result);
+        let any = |result| ClassifyCall::<(), std::io::Error>::verdict(AnyError, result);
+        assert_eq!(
+            (chain(Ok(&())), any(Ok(&()))),
+            (Verdict::Success, Verdict::Success)
+        );
+        assert_eq!(
+            (chain(Err(&down)), any(Err(&down))),
+            (Verdict::Failure, Verdict::Failure)
+        );
+        assert_eq!(
+            (chain(Err(&refused)), any(Err(&refused))),
+            (Verdict::Ignore, Verdict::Failure)
+        );
+    }
 }

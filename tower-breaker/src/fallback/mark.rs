@@ -77,9 +77,8 @@ mod in_http {
     impl<B> Mark<Response<B>> for HttpMark {
         fn mark(&self, response: &mut Response<B>, degraded: &Degraded) {
             response.extensions_mut().insert(degraded.clone());
-            if let Some(name) = &self.header
-                && let Ok(value) = HeaderValue::try_from(field(degraded))
-            {
+            let Some(name) = &self.header else { return };
+            if let Ok(value) = HeaderValue::try_from(field(degraded)) {
                 response.headers_mut().insert(name.clone(), value);
             }
         }

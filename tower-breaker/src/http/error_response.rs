@@ -82,10 +82,10 @@ where
     type Future = ErrorResponseFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        if self.failed.is_none()
-            && let Err(err) = ready!(self.inner.poll_ready(cx))
-        {
-            self.failed = Some(err.into());
+        if self.failed.is_none() {
+            if let Err(err) = ready!(self.inner.poll_ready(cx)) {
+                self.failed = Some(err.into());
+            }
         }
         Poll::Ready(Ok(()))
     }

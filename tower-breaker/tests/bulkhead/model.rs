@@ -1,4 +1,4 @@
-//! Any sequence of operations against a plain model.
+//! Any sequence of operations against a plain model. The fuzz target `bulkhead` has the same, by path.
 
 use std::{collections::VecDeque, task::Poll, time::Duration};
 
@@ -9,7 +9,7 @@ use tower_breaker::{Bulkhead, BulkheadPermit, Reason, bulkhead::Acquire};
 const MAX_WAIT: Duration = Duration::from_millis(10);
 
 #[derive(Debug, Clone, Copy)]
-enum Step {
+pub enum Step {
     TryAcquire,
     Acquire,
     Poll(usize),
@@ -122,7 +122,7 @@ fn books(bulkhead: &Bulkhead) -> Books {
     }
 }
 
-async fn run(max_concurrent: usize, max_queue: usize, steps: Vec<Step>) {
+pub async fn run(max_concurrent: usize, max_queue: usize, steps: Vec<Step>) {
     let mut builder = Bulkhead::builder("test")
         .max_concurrent(max_concurrent)
         .max_queue(max_queue);

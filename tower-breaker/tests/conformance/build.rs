@@ -107,6 +107,8 @@ fn trip(
         other => return trip.unknown("compare", other),
     };
     let minimum = trip.number("min_calls")?.map(small);
+    // Tests are built with the Rust of today.
+    #[allow(clippy::incompatible_msrv)]
     let share = |percent: u64| {
         let share = percent as f64 / 100.0;
         // "Above" is "at least the next number".

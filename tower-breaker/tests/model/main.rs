@@ -1,11 +1,12 @@
 //! Any configuration and any sequence of calls, results, cancels, time steps and manual actions, against a plain sequential
 //! [model](model::Model) of the semantics: after every step everything that the breaker shows must be what the model says.
+//! The fuzz target `operations` has the same, by path.
 
 #![allow(clippy::unwrap_used)]
 
-mod config;
+pub mod config;
 mod model;
-mod steps;
+pub mod steps;
 mod windows;
 
 use std::{
@@ -181,7 +182,7 @@ impl Both {
     }
 }
 
-fn run(config: Config, steps: &[Step]) -> Result<Seen, TestCaseError> {
+pub fn run(config: Config, steps: &[Step]) -> Result<Seen, TestCaseError> {
     let time = Arc::new(AtomicU64::new(0));
     let (breaker, heard, start) = config::build(&config, &time);
     let mut events = breaker.events();
@@ -252,7 +253,7 @@ fn run(config: Config, steps: &[Step]) -> Result<Seen, TestCaseError> {
 
 /// What has happened at all, and how often.
 #[derive(Default)]
-struct Seen(BTreeMap<&'static str, u64>);
+pub struct Seen(BTreeMap<&'static str, u64>);
 
 impl Seen {
     fn note(&mut self, what: &'static str) {

@@ -137,11 +137,12 @@ impl<E, K: ClassifyEnd<E>> Carried<E> for Call<K> {
             own_time,
             judge,
         }) = call.0
-            && let Some(judge) = judge.take()
         {
-            own_time.end(admission);
-            let wait = hint(admission, || judge.retry_after(end));
-            settle(admission, judge.end(end), wait);
+            if let Some(judge) = judge.take() {
+                own_time.end(admission);
+                let wait = hint(admission, || judge.retry_after(end));
+                settle(admission, judge.end(end), wait);
+            }
         }
     }
 

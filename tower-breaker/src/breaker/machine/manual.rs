@@ -69,9 +69,8 @@ impl Machine {
                     if made.is_ok() {
                         // By then its windows have been cleared, and the word may say so.
                         let begun = self.load();
-                        if begun.generation() == next.generation()
-                            && let Phase::Closed { fresh, .. } = begun.phase()
-                        {
+                        let is_ours = begun.generation() == next.generation();
+                        if let (true, Phase::Closed { fresh, .. }) = (is_ours, begun.phase()) {
                             let until = at.saturating_add(time);
                             let published = begun.with(Phase::Closed {
                                 failures: 0,

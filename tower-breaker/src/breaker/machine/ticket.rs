@@ -109,3 +109,32 @@ impl fmt::Debug for Ticket {
         write!(f, "#{} {:?}", self.generation(), self.standing())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::breaker::word::GENERATION_MASK;
+
+    #[test]
+    fn a_ticket_is_what_it_was_made_as() {
+        let lease = Lease {
+            cell: u8::MAX,
+            held: u64::MAX,
+        };
+        for generation in [0, 1, GENERATION_MASK] {
+            let call = Ticket::call(generation);
+            assert_eq!(call.standing(), Standing::Call);
+            assert!(call.is_call() && !call.is_trial());
+            for lease in [None, Some(lease)] {
+                let trial = Ticket::trial(generation, lease);
+                assert_eq!(trial.standing(), Standing::Trial(lease));
+                assert_eq!(trial.generation(), generation);
+                assert!(trial.is_trial() && !trial.is_call());
+            }
+        }
+        let shadow = Ticket::shadow();
+        assert_eq!(shadow.standing(), Standing::Shadow);
+        // Not even of the first episode, whose generation it shows.
+        assert!(!shadow.is_call() && !shadow.is_trial());
+    }
+}

@@ -33,9 +33,8 @@ impl Machine {
     ) -> Settled {
         // Before the lease is given back: after that, nobody else would finish what a panicking clock left undone.
         let at = at.unwrap_or_else(now);
-        if let Some((leases, lease)) = self.leases.as_ref().zip(lease)
-            && !leases.give_back(lease)
-        {
+        let leased = self.leases.as_ref().zip(lease);
+        if leased.is_some_and(|(leases, lease)| !leases.give_back(lease)) {
             return Settled::STALE;
         }
         self.decide(

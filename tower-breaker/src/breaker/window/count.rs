@@ -391,7 +391,11 @@ impl Slot {
 
 #[cfg(all(test, not(breaker_loom)))]
 mod tests {
-    use std::{collections::VecDeque, sync::Barrier, thread};
+    use std::{
+        collections::{HashSet, VecDeque},
+        sync::Barrier,
+        thread,
+    };
 
     use proptest::prelude::*;
 
@@ -480,6 +484,23 @@ mod tests {
                     .step_by((laps / 64).max(1) as usize)
                     .all(|lap| of(lap) != of(0))
             );
+            assert!((1..laps.min(64)).all(|lap| of(lap) != of(lap - 1)));
+        }
+    }
+
+    #[test]
+    fn no_head_is_seen_twice_however_often_the_window_is_filled_or_cleared() {
+        for calls in [1, 2, 7, 8, 9, 100] {
+            let window = CountWindow::new(calls);
+            let mut seen = HashSet::from([window.head.load(Ordering::Relaxed)]);
+            for record_number in 0..2_000 {
+                if record_number % 13 == 0 {
+                    window.clear(|| true);
+                    assert!(seen.insert(window.head.load(Ordering::Relaxed)), "{calls}");
+                }
+                record(&window, OK);
+                assert!(seen.insert(window.head.load(Ordering::Relaxed)), "{calls}");
+            }
         }
     }
 

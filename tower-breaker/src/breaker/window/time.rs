@@ -369,6 +369,44 @@ mod tests {
     }
 
     #[test]
+    fn a_success_is_looked_at_until_there_were_enough_calls_before_it() {
+        let window = TimeWindow::new(10 * SECOND, 10);
+        let success = |second, enough| {
+            window
+                .record(second * SECOND, false, enough, || true)
+                .map(counts)
+        };
+        assert_eq!(success(0, 3), Some((1, 0)), "the first of its slice");
+        assert_eq!(success(0, 3), Some((2, 0)), "one before it");
+        assert_eq!(success(0, 3), Some((3, 0)), "two before it");
+        assert_eq!(success(0, 3), None, "three before it");
+        // Those of earlier slices count, too.
+        assert_eq!(success(1, 3), Some((5, 0)), "the first of its slice");
+        assert_eq!(success(1, 6), Some((6, 0)), "five before it");
+        assert_eq!(success(1, 6), None, "six before it");
+        // What is known of another slice says nothing about this one.
+        let other = 1 << SLICE_BITS | SLICE_MASK;
+        window.before.store(other, Ordering::Relaxed);
+        assert_eq!(success(1, 6), Some((8, 0)));
+    }
+
+    #[test]
+    fn no_head_is_seen_twice_however_often_the_window_moves_or_is_cleared() {
+        for slices in [1, 3, 64] {
+            let window = TimeWindow::new(u64::from(slices) * SECOND, slices);
+            let mut seen = std::collections::HashSet::from([window.head.load(Ordering::Relaxed)]);
+            for second in 1..1_000 {
+                window.record(second * SECOND, false, 0, || true);
+                assert!(seen.insert(window.head.load(Ordering::Relaxed)), "{slices}");
+                if second % 13 == 0 {
+                    window.clear(|| true);
+                    assert!(seen.insert(window.head.load(Ordering::Relaxed)), "{slices}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn clearing_forgets_the_slice_that_is_still_running_too() {
         let window = TimeWindow::new(SECOND, 10);
         window.record(5, true, u32::MAX, || true);
@@ -388,6 +426,9 @@ mod tests {
         let window = TimeWindow::new(SECOND, 1);
         for call in 0..2 * MAX_COUNT {
             window.record(0, call % 4 == 0, u32::MAX, || true);
+            if call == MAX_COUNT {
+                assert_eq!(window.settled().calls, MAX_COUNT / 2 + 1);
+            }
         }
         let tally = window.settled();
         assert!(tally.calls > MAX_COUNT / 2);

@@ -1,77 +1,123 @@
 //! Giving a permit back.
 
 use super::Gate;
-use crate::bulkhead::{place::Place, word::Word};
+use crate::{
+    bulkhead::{
+        compartment::{self, State},
+        place::Place,
+        word::Word,
+    },
+    ownership::Ending,
+    sync::AtomicU64,
+};
 
 /// How far a permit has been given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::bulkhead) enum Left {
-    /// It has been given back, and whoever had it may not touch the gate any more.
-    Done,
     /// Nothing has been done yet, because there is more to do than that.
     NotYet,
     /// It is off its partition's word, and still on the pool's.
     OnlyThePartition,
 }
 
+/// A permit that is to be given back: the words that count it, and nothing else of the gate, which may be gone when it is.
+pub(in crate::bulkhead) struct Leaving<'a> {
+    partition: Option<&'a AtomicU64>,
+    pool: &'a AtomicU64,
+    // Whatever else there is to do.
+    anyway: Option<Left>,
+}
+
 impl Gate {
     /// Gives a permit back if that is all there is to do.
     #[inline]
-    pub(in crate::bulkhead) fn try_leave(&self, place: Place) -> Left {
-        match place.partition() {
-            None => self.try_leave_pool(Left::NotYet),
-            Some(_) => self.try_leave_partition(place),
-        }
-    }
-
-    #[inline]
-    fn try_leave_pool(&self, otherwise: Left) -> Left {
-        let left = Word::update(&self.word, |word| {
-            word.needs_no_attention().then(|| word.leave())
-        });
-        if left.is_ok() { Left::Done } else { otherwise }
-    }
-
-    fn try_leave_partition(&self, place: Place) -> Left {
-        let Some(compartment) = self.compartment(place) else {
-            return self.try_leave_pool(Left::NotYet);
+    pub(in crate::bulkhead) fn leaving(&self, place: Place) -> Leaving<'_> {
+        let partition = match place.partition() {
+            None => None,
+            Some(_) => self.compartment(place),
         };
-        // One that the pool carries is on the pool's word still, and so all the same alive.
-        let left = compartment.update(|state| {
-            (state.borrowed() > 0 || state.needs_no_attention()).then(|| state.leave())
-        });
-        match left {
-            Err(_) => Left::NotYet,
-            Ok(before) if before.borrowed() > 0 => self.try_leave_pool(Left::OnlyThePartition),
-            Ok(_) => Left::Done,
+        Leaving {
+            partition: partition.map(|compartment| compartment.word()),
+            pool: &self.word,
+            anyway: None,
         }
-    }
-
-    /// Gives a permit back, or what is left of it, whatever else there is to do: the caller must [`serve`](Self::serve) afterwards.
-    pub(in crate::bulkhead) fn leave_anyway(&self, place: Place, so_far: Left) {
-        if so_far == Left::NotYet
-            && let Some(compartment) = self.compartment(place)
-            && let Ok(before) = compartment.update(|state| Some(state.leave()))
-            && before.borrowed() == 0
-        {
-            return;
-        }
-        self.leave();
     }
 
     // Gives one of the pool's permits back. The caller must serve afterwards.
     pub(super) fn leave(&self) {
-        let _ = Word::update(&self.word, |word| Some(word.leave()));
+        leave_pool(&self.word);
     }
 
     /// Gives a permit back, and passes it on if somebody waits. Only for who has a share in the gate besides the permit.
     pub(in crate::bulkhead) fn release(&self, place: Place) {
-        match self.try_leave(place) {
-            Left::Done => {}
-            so_far => {
-                self.leave_anyway(place, so_far);
-                self.serve();
+        if let Err(so_far) = self.leaving(place).count() {
+            let _done = self.leaving(place).anyway(so_far).count();
+            self.serve();
+        }
+    }
+}
+
+impl Leaving<'_> {
+    /// Gives it back, or what is left of it, whatever else there is to do: the caller must [`serve`](Gate::serve) afterwards.
+    pub(in crate::bulkhead) fn anyway(self, so_far: Left) -> Self {
+        Self {
+            anyway: Some(so_far),
+            ..self
+        }
+    }
+
+    #[inline]
+    fn leave(self) -> Result<(), Left> {
+        match self.partition {
+            None => try_leave_pool(self.pool, Left::NotYet),
+            Some(partition) => try_leave_partition(partition, self.pool),
+        }
+    }
+
+    fn leave_anyway(self, so_far: Left) {
+        if let (Left::NotYet, Some(partition)) = (so_far, self.partition) {
+            let left = compartment::update(partition, |state| Some(state.leave()));
+            if left.is_ok_and(|before| before.borrowed() == 0) {
+                return;
             }
         }
+        leave_pool(self.pool);
+    }
+}
+
+impl Ending for Leaving<'_> {
+    type Rest = Left;
+
+    #[inline]
+    fn count(self) -> Result<(), Left> {
+        match self.anyway {
+            None => self.leave(),
+            Some(so_far) => {
+                self.leave_anyway(so_far);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn leave_pool(pool: &AtomicU64) {
+    let _ = Word::update(pool, |word| Some(word.leave()));
+}
+
+#[inline]
+fn try_leave_pool(pool: &AtomicU64, otherwise: Left) -> Result<(), Left> {
+    let left = Word::update(pool, |word| word.needs_no_attention().then(|| word.leave()));
+    left.map(drop).map_err(|_| otherwise)
+}
+
+fn try_leave_partition(partition: &AtomicU64, pool: &AtomicU64) -> Result<(), Left> {
+    // One that the pool carries is on the pool's word still, and so all the same alive.
+    let left = compartment::update(partition, |state: State| {
+        (state.borrowed() > 0 || state.needs_no_attention()).then(|| state.leave())
+    });
+    match left {
+        Err(_) => Err(Left::NotYet),
+        Ok(before) if before.borrowed() > 0 => try_leave_pool(pool, Left::OnlyThePartition),
+        Ok(_) => Ok(()),
     }
 }

@@ -110,10 +110,11 @@ impl Gate {
     pub(super) fn take_regardless(&self, place: Place) {
         // The pool first, and given back if it was not needed: so the permit is counted somewhere all the time.
         let _ = Word::update(&self.word, |word| Some(word.enter()));
-        if let Some(compartment) = self.compartment(place)
-            && let Ok(before) = compartment.update(|state| Some(state.enter()))
-            && before.has_guaranteed()
-        {
+        let Some(compartment) = self.compartment(place) else {
+            return;
+        };
+        let entered = compartment.update(|state| Some(state.enter()));
+        if entered.is_ok_and(|before| before.has_guaranteed()) {
             self.leave();
         }
     }
