@@ -101,8 +101,8 @@ pub(super) struct Compartment {
     word: AtomicU64,
     /// Its part of the queue; it never changes.
     pub(super) places: Part,
-    /// Whether the queue has no place for it. Written under the lock; a look without it may be a little late.
-    pub(super) no_place: AtomicU32,
+    /// As the gate's own, for calls of this partition.
+    pub(super) door: AtomicU32,
     pub(super) counts: Striped<5>,
 }
 
@@ -112,7 +112,7 @@ impl Compartment {
             partition,
             word: AtomicU64::new(State::empty(permits).0),
             places,
-            no_place: AtomicU32::new(0),
+            door: AtomicU32::new(0),
             counts: Striped::new(),
         }
     }

@@ -91,10 +91,9 @@ pub(super) struct Gate {
     dry_run: AtomicBool,
     // The limit, of which the words have their parts. Written under the lock.
     total: AtomicU32,
-    // The lowest priority that anybody waits with, or more than any. Written under the lock; a look without it may be a little late.
-    lowest_waiting: AtomicU32,
-    // Whether the queue has no place for a call without a partition. As above.
-    no_place: AtomicU32,
+    // The lowest priority, as a number, with which a call of no partition may come to the queue: any while it has a place, and then
+    // those for whom somebody might have to make room. Written under the lock; a look without it may be a little late.
+    door: AtomicU32,
     adaptive: Option<Adaptive>,
     counts: Striped<COUNTS>,
     journal: Journal,
@@ -156,8 +155,7 @@ impl Gate {
             shares: settings.priority_shares,
             dry_run: AtomicBool::new(settings.dry_run),
             total: AtomicU32::new(settings.max_concurrent as u32),
-            lowest_waiting: AtomicU32::new(u32::MAX),
-            no_place: AtomicU32::new(0),
+            door: AtomicU32::new(0),
             counts: Striped::new(),
             line: Mutex::new(Line {
                 queue: Queue::new(compartments.len(), 0),

@@ -40,14 +40,16 @@ type Guarded<S> = tower_breaker::bulkhead::BackPressureService<
 >;
 
 fn guarded<S>(bulkhead: &Bulkhead, inner: S) -> Guarded<S> {
-    BulkheadLayer::new(bulkhead.clone()).back_pressure().layer(inner)
+    BulkheadLayer::new(bulkhead.clone())
+        .back_pressure()
+        .layer(inner)
 }
 
 fn echo(bulkhead: &Bulkhead) -> Guarded<Echo> {
     guarded(bulkhead, Echo)
 }
 
-fn poll<S: Service<u32>>(caller: &mut task::Spawn<S>) -> Poll<Result<(), S::Error>> {
+fn poll<S: Service<u32> + Unpin>(caller: &mut task::Spawn<S>) -> Poll<Result<(), S::Error>> {
     caller.enter(|cx, mut service| service.poll_ready(cx))
 }
 
@@ -113,7 +115,10 @@ async fn who_lost_the_race_between_readiness_and_call_is_refused_or_waits_as_the
     service.ready().await.unwrap();
     let permit = bulkhead.try_acquire().unwrap();
     let error = service.call(1).await.unwrap_err();
-    assert_eq!(Refused::find(&*error).unwrap().reason(), Reason::BulkheadFull);
+    assert_eq!(
+        Refused::find(&*error).unwrap().reason(),
+        Reason::BulkheadFull
+    );
     drop(permit);
 
     let bulkhead = queueing(1, 1);
@@ -165,7 +170,10 @@ async fn under_load_shed_a_parked_clone_keeps_no_permit_and_a_full_bulkhead_shed
     assert!(error.is::<tower::load_shed::error::Overloaded>());
     // The parked one had been told that it is ready: it is refused, and says by whom.
     let error = parked.call(3).await.unwrap_err();
-    assert_eq!(Refused::find(&*error).unwrap().reason(), Reason::BulkheadFull);
+    assert_eq!(
+        Refused::find(&*error).unwrap().reason(),
+        Reason::BulkheadFull
+    );
     drop(call);
     assert_eq!(load(&bulkhead), (0, 0));
 }
@@ -235,7 +243,10 @@ fn a_balancer_goes_elsewhere_and_comes_back() {
     }
     assert_eq!(bulkheads[0].snapshot().admitted, 11);
     drop(also_busy);
-    let total: u64 = bulkheads.iter().map(|bulkhead| bulkhead.snapshot().refused.total()).sum();
+    let total: u64 = bulkheads
+        .iter()
+        .map(|bulkhead| bulkhead.snapshot().refused.total())
+        .sum();
     assert_eq!(total, 0);
 }
 

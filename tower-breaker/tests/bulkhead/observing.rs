@@ -17,7 +17,12 @@ use crate::support::{load, queueing, refusing};
 
 #[test]
 fn a_dry_run_admits_everything_and_counts_what_it_would_have_done() {
-    let bulkhead = Bulkhead::builder("test").max_concurrent(2).max_queue(2).dry_run(true).build().unwrap();
+    let bulkhead = Bulkhead::builder("test")
+        .max_concurrent(2)
+        .max_queue(2)
+        .dry_run(true)
+        .build()
+        .unwrap();
     assert!(bulkhead.is_dry_run());
     let mut permits: Vec<_> = (0..3).map(|_| bulkhead.try_acquire().unwrap()).collect();
     for _ in 0..3 {
@@ -51,7 +56,10 @@ fn a_dry_run_counts_partitions_exactly() {
     let permits: Vec<_> = (0..3).map(|_| part.try_acquire().unwrap()).collect();
     let more: Vec<_> = (0..3).map(|_| bulkhead.try_acquire().unwrap()).collect();
     let snapshot = bulkhead.snapshot();
-    assert_eq!((snapshot.in_flight, snapshot.partitions[0].in_flight), (6, 3));
+    assert_eq!(
+        (snapshot.in_flight, snapshot.partitions[0].in_flight),
+        (6, 3)
+    );
     assert_eq!(snapshot.would_refuse.full, 5);
     bulkhead.set_dry_run(false);
     drop((permits, more));
@@ -91,7 +99,10 @@ async fn services_go_through_in_a_dry_run() {
         };
         assert_eq!(answer.unwrap(), 1);
         let would = bulkhead.snapshot().would_refuse;
-        assert_eq!((would.full, would.waited), (u64::from(!waiting), u64::from(waiting)));
+        assert_eq!(
+            (would.full, would.waited),
+            (u64::from(!waiting), u64::from(waiting))
+        );
     }
 }
 
@@ -114,7 +125,10 @@ fn saturation_and_resizing_are_told_once_each_and_in_order() {
         .unwrap();
     let mut stream = bulkhead.events();
     let mut permits: Vec<_> = (0..16).map(|_| bulkhead.try_acquire().unwrap()).collect();
-    assert!(told.lock().unwrap().is_empty(), "full, but nobody has noticed");
+    assert!(
+        told.lock().unwrap().is_empty(),
+        "full, but nobody has noticed"
+    );
     for _ in 0..3 {
         assert!(bulkhead.try_acquire().is_err());
     }
@@ -129,17 +143,28 @@ fn saturation_and_resizing_are_told_once_each_and_in_order() {
 
     let told = told.lock().unwrap();
     let kinds = kinds(&told);
-    assert!(matches!(
-        kinds[..],
-        [
-            EventKind::Saturated,
-            EventKind::Relieved,
-            EventKind::Resized { from: 16, to: 17, .. },
-            EventKind::Resized { from: 17, to: 13, .. },
-            EventKind::Saturated,
-            EventKind::Relieved,
-        ]
-    ), "{kinds:?}");
+    assert!(
+        matches!(
+            kinds[..],
+            [
+                EventKind::Saturated,
+                EventKind::Relieved,
+                EventKind::Resized {
+                    from: 16,
+                    to: 17,
+                    ..
+                },
+                EventKind::Resized {
+                    from: 17,
+                    to: 13,
+                    ..
+                },
+                EventKind::Saturated,
+                EventKind::Relieved,
+            ]
+        ),
+        "{kinds:?}"
+    );
     assert!(told.iter().all(|event| &*event.name == "test"));
     assert_eq!(bulkhead.recent_events(), *told);
     let streamed: Vec<_> = std::iter::from_fn(|| stream.try_recv()).collect();
@@ -197,7 +222,10 @@ async fn waits_are_in_the_histogram_of_the_snapshot() {
     }
     let waits = bulkhead.snapshot().waits;
     let at = |bound| {
-        let index = Waits::BOUNDS.iter().position(|other| *other == bound).unwrap();
+        let index = Waits::BOUNDS
+            .iter()
+            .position(|other| *other == bound)
+            .unwrap();
         waits.histogram[index]
     };
     assert_eq!(at(Duration::from_millis(1)), 0);

@@ -1,13 +1,10 @@
 //! Taking a permit, without waiting for one.
 
 use super::{Gate, WOULD_FULL, WOULD_QUEUE_FULL, WOULD_WAIT};
-use crate::{
-    bulkhead::{
-        compartment::{Compartment, State},
-        place::{Place, Priority},
-        word::Word,
-    },
-    sync::Ordering,
+use crate::bulkhead::{
+    compartment::{Compartment, State},
+    place::{Place, Priority},
+    word::Word,
 };
 
 /// What became of an attempt to take a permit.
@@ -184,10 +181,5 @@ impl Gate {
         } else {
             Take::Full
         }
-    }
-
-    /// The lowest priority that anybody waits with is lower than this.
-    pub(super) fn may_displace(&self, priority: Priority) -> bool {
-        self.lowest_waiting.load(Ordering::Acquire) < priority as u32
     }
 }

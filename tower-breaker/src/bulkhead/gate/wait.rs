@@ -87,18 +87,13 @@ impl Gate {
         Entry::Queued(seat)
     }
 
+    // In one look, so that it is true of one moment: that somebody leaves the queue just then, or joins it, is no reason to refuse.
     fn has_no_place(&self, place: Place) -> bool {
-        if self.max_queue == 0 {
-            return true;
-        }
-        if self.may_displace(place.priority()) {
-            return false;
-        }
-        let flag = match self.compartment(place) {
-            Some(compartment) => &compartment.no_place,
-            None => &self.no_place,
+        let door = match self.compartment(place) {
+            Some(compartment) => &compartment.door,
+            None => &self.door,
         };
-        flag.load(Ordering::Acquire) != 0
+        (place.priority() as u32) < door.load(Ordering::Acquire)
     }
 
     // How many of the queue's places that are guaranteed to nobody are taken.
@@ -190,19 +185,19 @@ impl Gate {
     pub(super) fn publish(&self, line: &Line) {
         let waiting = |priority: &Priority| line.queue.len_of(*priority) > 0;
         let lowest = Priority::ALL.into_iter().find(waiting);
-        let lowest = lowest.map_or(u32::MAX, |priority| priority as u32);
-        self.lowest_waiting.store(lowest, Ordering::Release);
+        let above_the_lowest = lowest.map_or(u32::MAX, |priority| priority as u32 + 1);
         let common_taken = self.common_places_taken(line);
-        let no_place = |partition| u32::from(!self.has_place(line, partition, common_taken));
-        self.no_place.store(no_place(None), Ordering::Release);
+        let door = |partition| match self.has_place(line, partition, common_taken) {
+            true => 0,
+            false => above_the_lowest,
+        };
+        self.door.store(door(None), Ordering::Release);
         let word = self.load();
         let everybody_looks = word.is_watched()
             || word.is_saturated()
             || (word.is_overdrawn() && line.queue.len() > 0);
         for (index, compartment) in self.compartments.iter().enumerate() {
-            compartment
-                .no_place
-                .store(no_place(Some(index)), Ordering::Release);
+            compartment.door.store(door(Some(index)), Ordering::Release);
             compartment.set_flags(line.queue.len_in(Some(index)) > 0, everybody_looks);
         }
     }
