@@ -227,12 +227,12 @@ mod tests {
     }
 
     #[test]
-    fn ends_are_rounded_up_and_centuries_are_borne() {
+    fn ends_are_rounded_up_and_the_latest_is_borne() {
         let leases = Leases::new(1, 1);
         let lease = leases.take(0, 5 * MS).unwrap();
         assert_eq!(leases.first_end(0), Some(6 * MS));
         assert!(leases.give_back(lease));
-        let latest = ((1 << END_BITS) - 1) * MS;
+        let latest = MAX_END * MS;
         for generation in [0, 5, GENERATION_MASK] {
             let lease = leases.take(generation, u64::MAX).unwrap();
             assert_eq!(leases.first_end(generation), Some(latest));
