@@ -74,6 +74,8 @@ pub use crate::{
 mod book {
     #[doc = include_str!("../../docs/guide/circuit-breaker.md")]
     struct CircuitBreaker;
+    #[doc = include_str!("../../docs/guide/bulkhead.md")]
+    struct Bulkhead;
     #[doc = include_str!("../../docs/guide/migration.md")]
     struct Migration;
 }

@@ -130,7 +130,7 @@ impl Compartment {
 
     /// For whom those who give permits back have to look.
     pub(super) fn set_flags(&self, is_waited_for: bool, is_watched: bool) {
-        let flags = u64::from(is_waited_for) * WAITED_FOR | u64::from(is_watched) * WATCHED;
+        let flags = (u64::from(is_waited_for) * WAITED_FOR) | (u64::from(is_watched) * WATCHED);
         let _ = self.update(|state| {
             let bits = state.0 & !FLAGS | flags;
             (bits != state.0).then_some(State(bits))
