@@ -98,6 +98,8 @@ mod book {
     struct EndOfBody;
     #[doc = include_str!("../../docs/guide/adaptive-limits.md")]
     struct AdaptiveLimits;
+    #[doc = include_str!("../../docs/guide/bulkhead.md")]
+    struct Bulkhead;
     #[doc = include_str!("../../docs/guide/migration.md")]
     struct Migration;
     #[cfg(all(feature = "http", feature = "retry"))]

@@ -54,14 +54,16 @@
 //!
 //! # What it guarantees
 //!
-//! * Never more than `max_concurrent` permits are out. One is given back exactly once: as soon as the call's future
-//!   finishes, fails, panics or is dropped. For an HTTP call that is when the response's head has arrived; with
-//!   [`until_end_of_body`](BulkheadLayer::until_end_of_body) it is when the response's body has ended.
-//! * First come, first served: nobody overtakes a waiter, not even a call that would not have waited.
+//! * Never more than `max_concurrent` permits are out, unless that has been lowered meanwhile, or it is a dry run. One is given back
+//!   exactly once: as soon as the call's future finishes, fails, panics or is dropped. For an HTTP call that is when the response's
+//!   head has arrived; with [`until_end_of_body`](BulkheadLayer::until_end_of_body) it is when the response's body has ended.
+//! * Within a [`Priority`], first come, first served: nobody overtakes a waiter who could have the permit, not even a call that would
+//!   not have waited.
+//! * A [`Partition`]'s guaranteed permits are nobody else's, whatever others do.
 //! * A waiter whose future is dropped leaves the queue at that moment. A permit that was on its way to it goes to the next.
-//! * Admission, release and refusal take no lock, no timer and no allocation; one compare-and-swap on one word admits a call and
-//!   one releases it. A short lock is taken only while somebody waits (and once in a billion calls, to carry a counter), and a
-//!   few times a second by the call that moves an adaptive limit. A timer runs only for calls that wait, and only with
+//! * Admission, release and refusal take no lock, no timer and no allocation; one compare-and-swap on one word admits a call and one
+//!   releases it (two for one that its partition has borrowed). A short lock is taken only while somebody waits or watches,
+//!   while a lowered limit drains in a bulkhead with partitions, and a few times a second by the call that moves an adaptive limit. A timer runs only for calls that wait, and only with
 //!   [`max_wait`](BulkheadBuilder::max_wait).
 
 mod acquire;

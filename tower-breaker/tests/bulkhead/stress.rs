@@ -44,7 +44,7 @@ struct Totals {
 }
 
 // Holds a few permits and a few places in the queue at any moment, and lets go of them in random order.
-fn work(bulkhead: &Bulkhead, running: &AtomicUsize, seed: u64) -> Totals {
+fn work(bulkhead: &Bulkhead, running: &AtomicUsize, seed: u64, resizes: bool) -> Totals {
     let mut random = Random(seed);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut cx = Context::from_waker(&waker);
@@ -64,6 +64,10 @@ fn work(bulkhead: &Bulkhead, running: &AtomicUsize, seed: u64) -> Totals {
         permits.push(permit);
     };
     for _ in 0..ACQUISITIONS {
+        if resizes && random.below(16) == 0 {
+            let limit = 1 + random.below(MAX_CONCURRENT as u64) as usize;
+            bulkhead.resize(limit).unwrap();
+        }
         let mut acquire = Box::pin(bulkhead.acquire());
         match acquire.as_mut().poll(&mut cx) {
             Poll::Ready(Ok(permit)) => {
@@ -98,6 +102,15 @@ fn work(bulkhead: &Bulkhead, running: &AtomicUsize, seed: u64) -> Totals {
 
 #[test]
 fn two_threads_and_random_cancels_lose_no_permit() {
+    run_two_threads(false);
+}
+
+#[test]
+fn two_threads_that_also_resize_lose_no_permit() {
+    run_two_threads(true);
+}
+
+fn run_two_threads(resizes: bool) {
     let bulkhead = Bulkhead::builder("test")
         .max_concurrent(MAX_CONCURRENT)
         .max_queue(4)
@@ -107,7 +120,7 @@ fn two_threads_and_random_cancels_lose_no_permit() {
     let totals: Vec<Totals> = thread::scope(|scope| {
         let (bulkhead, running) = (&bulkhead, &running);
         let threads = [0x9E37_79B9, 0x7F4A_7C15]
-            .map(|seed| scope.spawn(move || work(bulkhead, running, seed)));
+            .map(|seed| scope.spawn(move || work(bulkhead, running, seed, resizes)));
         threads
             .into_iter()
             .map(|thread| thread.join().unwrap())
@@ -123,6 +136,7 @@ fn two_threads_and_random_cancels_lose_no_permit() {
     assert_eq!(all, 2 * ACQUISITIONS as u64);
 
     // All of them can be had again, and not one more.
+    bulkhead.resize(MAX_CONCURRENT).unwrap();
     let all: Vec<_> = (0..MAX_CONCURRENT)
         .map(|_| bulkhead.try_acquire().unwrap())
         .collect();
