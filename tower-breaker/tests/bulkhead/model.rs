@@ -1,17 +1,21 @@
 //! Any sequence of operations against a plain model. The fuzz target `bulkhead` has the same, by path.
 
-use std::{collections::VecDeque, task::Poll, time::Duration};
+use std::{task::Poll, time::Duration};
 
 use proptest::prelude::*;
 use tokio_test::task::{self, Spawn};
-use tower_breaker::{Bulkhead, BulkheadPermit, Reason, bulkhead::Acquire};
+use tower_breaker::{
+    Bulkhead, BulkheadPermit, Reason,
+    bulkhead::{Acquire, Priority},
+};
 
 const MAX_WAIT: Duration = Duration::from_millis(10);
 
 #[derive(Debug, Clone, Copy)]
 pub enum Step {
     TryAcquire,
-    Acquire,
+    Acquire(Priority),
+    Resize(usize),
     Poll(usize),
     Cancel(usize),
     Release(usize),
@@ -21,7 +25,8 @@ pub enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         2 => Just(Step::TryAcquire),
-        4 => Just(Step::Acquire),
+        4 => prop::sample::select(Priority::ALL.to_vec()).prop_map(Step::Acquire),
+        1 => (1..5_usize).prop_map(Step::Resize),
         3 => any::<usize>().prop_map(Step::Poll),
         2 => any::<usize>().prop_map(Step::Cancel),
         4 => any::<usize>().prop_map(Step::Release),
@@ -38,6 +43,7 @@ struct Books {
     full: u64,
     queue_full: u64,
     waited_too_long: u64,
+    displaced: u64,
     granted: u64,
     abandoned: u64,
 }
@@ -48,9 +54,10 @@ struct Model {
     max_concurrent: usize,
     max_queue: usize,
     now: u64,
-    // Ids of the waiters, and since when they wait.
-    line: VecDeque<(usize, u64)>,
+    // Ids of the waiters, since when they wait, and how important they are.
+    line: Vec<(usize, u64, Priority)>,
     on_its_way: Vec<usize>,
+    sent_away: Vec<usize>,
     books: Books,
 }
 
@@ -66,10 +73,48 @@ impl Model {
 
     fn release(&mut self) {
         self.books.in_flight -= 1;
-        if let Some((id, _)) = self.line.pop_front() {
+        self.serve();
+    }
+
+    // The first of the most important ones, as long as there is a permit.
+    fn serve(&mut self) {
+        while self.has_room()
+            && let Some(highest) = self.line.iter().map(|(.., priority)| *priority).max()
+        {
+            let first = self
+                .line
+                .iter()
+                .position(|(.., priority)| *priority == highest);
+            let (id, ..) = self.line.remove(first.unwrap());
             self.on_its_way.push(id);
             self.admit();
         }
+    }
+
+    /// Whether it finds a place, be it that of a less important one.
+    fn queue(&mut self, id: usize, priority: Priority) -> bool {
+        if self.max_queue == 0 {
+            return false;
+        }
+        if self.line.len() == self.max_queue {
+            let lowest = self
+                .line
+                .iter()
+                .map(|(.., priority)| *priority)
+                .min()
+                .unwrap();
+            if lowest >= priority {
+                return false;
+            }
+            let last = self
+                .line
+                .iter()
+                .rposition(|(.., priority)| *priority == lowest);
+            let (id, ..) = self.line.remove(last.unwrap());
+            self.sent_away.push(id);
+        }
+        self.line.push((id, self.now, priority));
+        true
     }
 
     /// What polling this waiter gives now: nothing yet, a permit, or a refusal.
@@ -79,10 +124,15 @@ impl Model {
             self.books.granted += 1;
             return Some(Ok(()));
         }
+        if let Some(at) = self.sent_away.iter().position(|sent| *sent == id) {
+            self.sent_away.swap_remove(at);
+            self.books.displaced += 1;
+            return Some(Err(Reason::Displaced));
+        }
         let at = self
             .line
             .iter()
-            .position(|(waiting, _)| *waiting == id)
+            .position(|(waiting, ..)| *waiting == id)
             .unwrap();
         if self.now - self.line[at].1 < MAX_WAIT.as_millis() as u64 {
             return None;
@@ -98,7 +148,8 @@ impl Model {
             self.on_its_way.swap_remove(at);
             self.release();
         } else {
-            self.line.retain(|(waiting, _)| *waiting != id);
+            self.line.retain(|(waiting, ..)| *waiting != id);
+            self.sent_away.retain(|sent| *sent != id);
         }
     }
 
@@ -117,6 +168,7 @@ fn books(bulkhead: &Bulkhead) -> Books {
         full: snapshot.refused.full,
         queue_full: snapshot.refused.queue_full,
         waited_too_long: snapshot.refused.waited_too_long,
+        displaced: snapshot.refused.displaced,
         granted: snapshot.waits.granted,
         abandoned: snapshot.waits.abandoned,
     }
@@ -134,8 +186,9 @@ pub async fn run(max_concurrent: usize, max_queue: usize, steps: Vec<Step>) {
         max_concurrent,
         max_queue,
         now: 0,
-        line: VecDeque::new(),
+        line: Vec::new(),
         on_its_way: Vec::new(),
+        sent_away: Vec::new(),
         books: Books::default(),
     };
     let mut permits: Vec<BulkheadPermit> = Vec::new();
@@ -154,8 +207,14 @@ pub async fn run(max_concurrent: usize, max_queue: usize, steps: Vec<Step>) {
                     Err(_) => model.books.full += 1,
                 }
             }
-            Step::Acquire => {
-                let mut acquire = task::spawn(bulkhead.acquire());
+            Step::Resize(to) => {
+                bulkhead.resize(to).unwrap();
+                model.max_concurrent = to;
+                model.serve();
+            }
+            Step::Acquire(priority) => {
+                let handle = bulkhead.with_priority(priority);
+                let mut acquire = task::spawn(handle.acquire());
                 let polled = acquire.poll();
                 if model.has_room() {
                     model.admit();
@@ -163,9 +222,8 @@ pub async fn run(max_concurrent: usize, max_queue: usize, steps: Vec<Step>) {
                         panic!("not admitted")
                     };
                     permits.push(permit);
-                } else if model.line.len() < max_queue {
+                } else if model.queue(id, priority) {
                     assert!(polled.is_pending());
-                    model.line.push_back((id, model.now));
                     waiters.push((id, acquire));
                 } else {
                     let Poll::Ready(Err(refused)) = polled else {
@@ -213,7 +271,8 @@ pub async fn run(max_concurrent: usize, max_queue: usize, steps: Vec<Step>) {
         }
         // Whoever has been given a permit has been woken for it.
         for (id, acquire) in &waiters {
-            assert!(!model.on_its_way.contains(id) || acquire.is_woken());
+            let is_answered = model.on_its_way.contains(id) || model.sent_away.contains(id);
+            assert!(!is_answered || acquire.is_woken());
         }
         assert_eq!(books(&bulkhead), *model.books());
         assert!(model.line.len() <= model.max_queue);
@@ -238,5 +297,96 @@ proptest! {
             .build()
             .unwrap()
             .block_on(run(max_concurrent, max_queue, steps));
+    }
+}
+
+/// Two partitions and those who are in none, without a queue: who may have a permit.
+struct Divided {
+    limit: usize,
+    // Of the two partitions: guaranteed and at most, in tenths.
+    shares: [(usize, usize); 2],
+    // In no partition, and in each.
+    running: [usize; 3],
+}
+
+impl Divided {
+    fn guaranteed(&self, partition: usize) -> usize {
+        self.limit * self.shares[partition].0 / 10
+    }
+
+    fn borrowed(&self) -> usize {
+        let beyond = |partition: usize| {
+            self.running[partition + 1].saturating_sub(self.guaranteed(partition))
+        };
+        self.running[0] + beyond(0) + beyond(1)
+    }
+
+    fn admits(&self, row: usize) -> bool {
+        let common = self.limit - self.guaranteed(0) - self.guaranteed(1);
+        if self.running.iter().sum::<usize>() >= self.limit {
+            return false;
+        }
+        let Some(partition) = row.checked_sub(1) else {
+            return self.borrowed() < common;
+        };
+        let at_most = (self.limit * self.shares[partition].1).div_ceil(10).max(1);
+        let running = self.running[row];
+        running < at_most.max(self.guaranteed(partition))
+            && (running < self.guaranteed(partition) || self.borrowed() < common)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn partitions_behave_like_the_model(
+        shares in (0..6_usize, 0..6_usize, 1..11_usize, 1..11_usize),
+        limit in 1..12_usize,
+        // Where a call comes from, or which one ends, or a new limit.
+        steps in prop::collection::vec((0..6_usize, any::<usize>()), 1..200),
+    ) {
+        let shares = [(shares.0.min(5), shares.2.max(shares.0)), (shares.1.min(5), shares.3.max(shares.1))];
+        let mut builder = Bulkhead::builder("test").max_concurrent(limit);
+        for (name, (guaranteed, at_most)) in ["a", "b"].into_iter().zip(shares) {
+            let tenths = |share: usize| share as f64 / 10.0;
+            let partition = tower_breaker::bulkhead::Partition::new(name);
+            builder = builder.partition(partition.guaranteed(tenths(guaranteed)).at_most(tenths(at_most)));
+        }
+        let bulkhead = builder.build().unwrap();
+        let handles = [
+            bulkhead.clone(),
+            bulkhead.partition("a").unwrap(),
+            bulkhead.partition("b").unwrap(),
+        ];
+        let mut model = Divided { limit, shares, running: [0; 3] };
+        let mut permits: Vec<(usize, BulkheadPermit)> = Vec::new();
+        for (step, number) in steps {
+            match step {
+                row @ 0..3 => {
+                    let permit = handles[row].try_acquire();
+                    prop_assert_eq!(permit.is_ok(), model.admits(row));
+                    if let Ok(permit) = permit {
+                        model.running[row] += 1;
+                        permits.push((row, permit));
+                    }
+                }
+                3 | 4 if !permits.is_empty() => {
+                    let (row, _) = permits.swap_remove(number % permits.len());
+                    model.running[row] -= 1;
+                }
+                5 => {
+                    model.limit = 1 + number % 11;
+                    bulkhead.resize(model.limit).unwrap();
+                }
+                _ => {}
+            }
+            let snapshot = bulkhead.snapshot();
+            let found = [snapshot.partitions[0].in_flight, snapshot.partitions[1].in_flight];
+            prop_assert_eq!(found, [model.running[1], model.running[2]]);
+            prop_assert_eq!(snapshot.in_flight, model.running.iter().sum::<usize>());
+        }
+        drop(permits);
+        prop_assert_eq!(bulkhead.snapshot().in_flight, 0);
     }
 }

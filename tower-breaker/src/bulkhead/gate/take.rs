@@ -29,18 +29,19 @@ impl Gate {
     /// Whether a newcomer would have to wait or be refused; for one whose place is not known yet, wherever he belongs.
     #[inline]
     pub(in crate::bulkhead) fn is_full(&self, place: Place) -> bool {
-        if self.load().has_room() && (place.is_plain() || place.is_undecided()) {
-            return false;
+        let word = self.load();
+        if place.is_plain() && self.compartments.is_empty() && !self.is_dry_run() {
+            // Where nobody has precedence, a permit that is free while somebody waits is as good as his.
+            return !word.has_room();
         }
-        self.is_full_for(place)
+        self.is_full_for(place, word)
     }
 
     #[inline(never)]
-    fn is_full_for(&self, place: Place) -> bool {
+    fn is_full_for(&self, place: Place, word: Word) -> bool {
         if self.is_dry_run() {
             return false;
         }
-        let word = self.load();
         if place.is_undecided() {
             let has_guaranteed = |compartment: &Compartment| compartment.load().has_guaranteed();
             return !word.has_permit() && !self.compartments.iter().any(has_guaranteed);
@@ -48,8 +49,6 @@ impl Gate {
         let priority = place.priority();
         let pool_is_full = word.in_flight() >= self.shares.of(priority, word.limit());
         match self.compartment(place) {
-            // Where nobody has precedence, a permit that is free while somebody waits is as good as his.
-            None if self.compartments.is_empty() && place.is_plain() => !word.has_room(),
             None => pool_is_full,
             Some(compartment) => {
                 let state = compartment.load();
