@@ -15,7 +15,7 @@ use values::Values;
 enum Input<'a> {
     Toml(&'a str),
     Json(&'a str),
-    Values(Values),
+    Values(Box<Values>),
 }
 
 fuzz_target!(|input: Input<'_>| {

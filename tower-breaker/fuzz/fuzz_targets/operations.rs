@@ -3,7 +3,7 @@
 #![no_main]
 
 mod cases;
-#[allow(dead_code, unused_imports)]
+#[allow(dead_code, unused_imports, clippy::module_inception)]
 #[path = "../../tests/model/main.rs"]
 mod model;
 

@@ -10,7 +10,7 @@ use crate::{
 
 #[test]
 fn loom_two_calls_at_the_expiry_make_one_transition_and_one_trial() {
-    loom::model(|| {
+    model(|| {
         let machine = machine(policy());
         open(&machine, 0);
         let try_it = |machine: &Machine| machine.admit(true, || WAIT);
@@ -26,7 +26,7 @@ fn loom_two_calls_at_the_expiry_make_one_transition_and_one_trial() {
 
 #[test]
 fn loom_a_timer_and_a_call_at_the_expiry_make_one_transition() {
-    loom::model(|| {
+    model(|| {
         let machine = machine(policy());
         open(&machine, 0);
         let (timer, call) = race(
@@ -42,7 +42,7 @@ fn loom_a_timer_and_a_call_at_the_expiry_make_one_transition() {
 
 #[test]
 fn loom_nobody_sees_an_open_circuit_without_its_deadline() {
-    loom::model(|| {
+    model(|| {
         let machine = machine(policy());
         let failing = admit(&machine, 0);
         let (_, early) = race(
@@ -64,7 +64,7 @@ fn loom_nobody_sees_an_open_circuit_without_its_deadline() {
 
 #[test]
 fn loom_a_call_at_the_deadline_races_with_its_publication() {
-    loom::model(|| {
+    model(|| {
         let machine = machine(policy());
         let failing = admit(&machine, 0);
         let (trip, call) = race(
@@ -87,7 +87,7 @@ fn loom_a_call_at_the_deadline_races_with_its_publication() {
 
 #[test]
 fn loom_a_late_deadline_does_not_replace_a_newer_one() {
-    loom::model(|| {
+    model(|| {
         let machine = machine(policy());
         let failing = admit(&machine, 0);
         race(

@@ -8,7 +8,7 @@ use crate::{
 
 #[test]
 fn loom_a_result_racing_with_force_open_never_reopens_the_rules() {
-    loom::model(|| {
+    model(|| {
         let machine = machine(policy());
         let trial = half_open(&machine);
         race(
@@ -27,7 +27,7 @@ fn loom_a_result_racing_with_force_open_never_reopens_the_rules() {
 
 #[test]
 fn loom_a_failure_racing_with_force_closed_for_does_not_open_it() {
-    loom::model(|| {
+    model(|| {
         let machine = machine(policy());
         let failing = admit(&machine, 0);
         race(
@@ -54,7 +54,7 @@ fn loom_a_failure_racing_with_force_closed_for_does_not_open_it() {
 
 #[test]
 fn loom_two_hands_make_two_transitions_in_some_order() {
-    loom::model(|| {
+    model(|| {
         let machine = machine(policy());
         let (a, b) = race(
             on(&machine, |machine| machine.manual(Manual::ForceOpen, || 1)),

@@ -8,7 +8,7 @@ use crate::breaker::{
 
 #[test]
 fn loom_a_late_success_neither_closes_nor_undoes_a_trip() {
-    loom::model(|| {
+    model(|| {
         let machine = machine(policy());
         let (late, failing) = (admit(&machine, 0), admit(&machine, 0));
         let (_, trip) = race(
@@ -26,7 +26,7 @@ fn loom_a_late_success_neither_closes_nor_undoes_a_trip() {
 
 #[test]
 fn loom_a_late_failure_does_not_decide_a_trial() {
-    loom::model(|| {
+    model(|| {
         let machine = machine(policy());
         let late = admit(&machine, 0);
         let trial = half_open(&machine);
@@ -60,7 +60,7 @@ fn seen(machine: &Machine) -> (u32, u32) {
 
 #[test]
 fn loom_a_result_gets_into_the_window_of_its_own_episode_or_into_none() {
-    loom::model(|| {
+    model(|| {
         let machine = windowed();
         let late = admit(&machine, 0);
         let ((), ()) = race(
@@ -80,7 +80,7 @@ fn loom_a_result_gets_into_the_window_of_its_own_episode_or_into_none() {
 
 #[test]
 fn loom_two_who_find_the_windows_uncleared_lose_no_result() {
-    loom::model(|| {
+    model(|| {
         let machine = windowed();
         let old = admit(&machine, 0);
         settle(&machine, old, Effect::Failure, 0);

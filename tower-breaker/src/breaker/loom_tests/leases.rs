@@ -20,7 +20,7 @@ const END: u64 = 2 * LEASE;
 
 #[test]
 fn loom_either_the_result_of_a_trial_decides_or_the_end_of_its_lease() {
-    loom::model(|| {
+    model(|| {
         let machine = leased(LeaseExpired::Failure);
         let trial = half_open(&machine);
         let (result, expired) = race(
@@ -46,7 +46,7 @@ fn loom_either_the_result_of_a_trial_decides_or_the_end_of_its_lease() {
 
 #[test]
 fn loom_a_slot_is_returned_once_by_the_result_or_by_the_lease() {
-    loom::model(|| {
+    model(|| {
         let machine = leased(LeaseExpired::Ignore);
         let trial = half_open(&machine);
         let (result, next) = race(
@@ -73,7 +73,7 @@ fn loom_a_slot_is_returned_once_by_the_result_or_by_the_lease() {
 
 #[test]
 fn loom_a_lease_that_is_taken_late_takes_none_away_from_a_later_episode() {
-    loom::model(|| {
+    model(|| {
         let machine = leased(LeaseExpired::Failure);
         open(&machine, 0);
         let take = |machine: &Machine| machine.admit(true, || WAIT).ok().map(|(ticket, _)| ticket);
@@ -95,7 +95,7 @@ fn loom_a_lease_that_is_taken_late_takes_none_away_from_a_later_episode() {
 
 #[test]
 fn loom_every_trial_finds_a_cell_while_others_leave_theirs() {
-    loom::model(|| {
+    model(|| {
         let machine = machine(Policy {
             half_open_trials: 2,
             lease: lease(LEASE, LeaseExpired::Failure),

@@ -7,7 +7,7 @@ use crate::breaker::transition::State;
 
 #[test]
 fn loom_trials_never_exceed_the_cap_while_slots_come_back() {
-    loom::model(|| {
+    model(|| {
         let machine = machine(Policy {
             half_open_trials: 2,
             ..policy()
@@ -40,7 +40,7 @@ fn loom_trials_never_exceed_the_cap_while_slots_come_back() {
 
 #[test]
 fn loom_of_a_good_and_a_bad_trial_the_first_decides() {
-    loom::model(|| {
+    model(|| {
         let machine = machine(Policy {
             half_open_trials: 2,
             ..policy()
@@ -68,7 +68,7 @@ fn loom_of_a_good_and_a_bad_trial_the_first_decides() {
 
 #[test]
 fn loom_two_results_that_decide_a_rate_together_make_one_transition() {
-    loom::model(|| {
+    model(|| {
         let machine = machine(Policy {
             half_open_trials: 2,
             trial_rule: TrialRule::Rate {

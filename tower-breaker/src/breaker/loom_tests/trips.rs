@@ -21,7 +21,7 @@ fn two_failures(policy: Policy) -> (Arc<Machine>, Settled, Settled) {
 
 #[test]
 fn loom_two_failures_that_each_trip_make_one_transition() {
-    loom::model(|| {
+    model(|| {
         let (machine, a, b) = two_failures(policy());
         assert!(a.stale != b.stale, "the later one is of the past");
         let at = a.change.or(b.change).unwrap().at;
@@ -31,7 +31,7 @@ fn loom_two_failures_that_each_trip_make_one_transition() {
 
 #[test]
 fn loom_both_rules_tripping_at_once_make_one_transition() {
-    loom::model(|| {
+    model(|| {
         two_failures(Policy {
             consecutive_failures: Some(2),
             rates: vec![rate(Over::Calls(2), 2, 0.5)],
@@ -42,7 +42,7 @@ fn loom_both_rules_tripping_at_once_make_one_transition() {
 
 #[test]
 fn loom_two_failures_in_a_window_of_time_are_seen_together() {
-    loom::model(|| {
+    model(|| {
         let over = Over::Time {
             window: 1_000,
             slices: 1,

@@ -33,7 +33,7 @@ fn recording(
 #[test]
 fn loom_every_record_sees_the_window_as_of_itself() {
     for calls in [1_u32, 2] {
-        loom::model(move || {
+        model(move || {
             let window = Arc::new(CountWindow::new(calls));
             window.record(0, slow(true), || true);
             let (a, b) = race(
@@ -76,7 +76,7 @@ fn loom_every_record_sees_the_window_as_of_itself() {
 
 #[test]
 fn loom_a_chunk_is_written_before_its_slot_is_needed() {
-    loom::model(|| {
+    model(|| {
         // Two chunks: the second of a single result.
         let window = Arc::new(CountWindow::new(9));
         for _ in 0..8 {
@@ -164,7 +164,7 @@ fn loom_a_step_of_the_last_episode_leaves_nothing_in_a_cleared_window() {
 
 #[test]
 fn loom_two_records_at_the_turn_of_a_slice_are_both_counted() {
-    loom::model(|| {
+    model(|| {
         let window = Arc::new(TimeWindow::new(20, 2));
         window.record(5, true, u32::MAX, || true);
         let record = |window: &Arc<TimeWindow>| {
@@ -180,7 +180,7 @@ fn loom_two_records_at_the_turn_of_a_slice_are_both_counted() {
 
 #[test]
 fn loom_a_cleared_window_of_time_holds_nothing_of_what_was_under_way() {
-    loom::model(|| {
+    model(|| {
         let window = Arc::new(TimeWindow::new(20, 2));
         let cleared = Arc::new(loom::sync::atomic::AtomicBool::new(false));
         let order = loom::sync::atomic::Ordering::AcqRel;
@@ -210,7 +210,7 @@ fn loom_a_cleared_window_of_time_holds_nothing_of_what_was_under_way() {
 // where another writes the same slot.
 #[test]
 fn loom_a_late_helper_of_the_last_episode_does_not_keep_a_chunk_from_its_slot() {
-    loom::model(|| {
+    model(|| {
         let window = Arc::new(CountWindow::new(1));
         let episode = Arc::new(loom::sync::atomic::AtomicU64::new(7));
         let order = loom::sync::atomic::Ordering::AcqRel;
@@ -243,7 +243,7 @@ fn loom_a_late_helper_of_the_last_episode_does_not_keep_a_chunk_from_its_slot() 
 // The second of two hits sees the first, whichever of their slices they get into.
 #[test]
 fn loom_of_two_hits_at_the_turn_of_a_slice_one_sees_both() {
-    loom::model(|| {
+    model(|| {
         let window = Arc::new(TimeWindow::new(20, 2));
         window.record(5, false, u32::MAX, || true);
         let record = |window: &Arc<TimeWindow>, now| {
