@@ -1,4 +1,4 @@
-//! Any bulkhead, and any sequence of acquiring, polling, cancelling, releasing and time steps, against the sequential model of
+//! Any bulkhead, and any sequence of acquiring, polling, cancelling, releasing, resizing and time steps, against the sequential model of
 //! the tests: the same code as `cargo test --test bulkhead`, with libFuzzer's bytes instead of chance.
 #![no_main]
 
@@ -9,11 +9,13 @@ mod model;
 use arbitrary::{Result, Unstructured};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use model::Step;
+use tower_breaker::bulkhead::Priority;
 
 fn step(u: &mut Unstructured<'_>) -> Result<Step> {
-    Ok(match u.int_in_range(0..=7_u8)? {
+    Ok(match u.int_in_range(0..=8_u8)? {
         0 => Step::TryAcquire,
-        1..=2 => Step::Acquire,
+        1..=2 => Step::Acquire(*u.choose(&Priority::ALL)?),
+        8 => Step::Resize(u.int_in_range(1..=4_u8)?.into()),
         3 => Step::Poll(u.arbitrary::<u8>()?.into()),
         4 => Step::Cancel(u.arbitrary::<u8>()?.into()),
         5..=6 => Step::Release(u.arbitrary::<u8>()?.into()),
