@@ -49,6 +49,7 @@ pub mod classify;
 mod error;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod keyed;
 pub mod mode;
 // A call holds on to its guard by the guard's own count of calls: see there for why, and why that is sound.
 #[allow(unsafe_code)]
@@ -65,6 +66,7 @@ pub use crate::{
     },
     bulkhead::{Bulkhead, BulkheadLayer, BulkheadPermit},
     error::{BoxError, BuildError, Error, Problem},
+    keyed::{Keyed, KeyedLayer},
     refused::{Reason, Refused},
 };
 

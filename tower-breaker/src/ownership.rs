@@ -68,6 +68,17 @@ impl<T: Lender> Owner<T> {
         Self(NonNull::from(Box::leak(block)))
     }
 
+    /// Whether this is the only owner, and there is no loan. While nobody can clone or borrow from this one, it stays so.
+    pub(crate) fn is_alone(&self) -> bool {
+        // In this order: a loan may make itself an owner before it ends, but not after.
+        !self.has_loans() && self.block().owners.load(Ordering::Acquire) == 1
+    }
+
+    /// Whether both own the same value.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+
     fn block(&self) -> &Block<T> {
         // SAFETY: the block lives as long as it has an owner, and this is one.
         unsafe { self.0.as_ref() }

@@ -29,13 +29,16 @@ impl<const N: usize> Stripe<N> {
 
 impl<const N: usize> Striped<N> {
     pub(crate) fn new() -> Self {
-        // Room for a runtime's workers and as many threads beside them. Asked once: the answer comes from the file system.
-        static THREADS: OnceLock<usize> = OnceLock::new();
-        let threads =
-            *THREADS.get_or_init(|| thread::available_parallelism().map_or(1, NonZero::get));
-        let stripes = (2 * threads).clamp(4, 64);
         Self {
-            own: (0..stripes).map(|_| Stripe::new()).collect(),
+            own: (0..stripes()).map(|_| Stripe::new()).collect(),
+            shared: Stripe::new(),
+        }
+    }
+
+    /// One stripe, which all threads share: for counters of which there are thousands. Adding is a read-modify-write.
+    pub(crate) fn compact() -> Self {
+        Self {
+            own: Box::default(),
             shared: Stripe::new(),
         }
     }
@@ -61,6 +64,20 @@ impl<const N: usize> Striped<N> {
             .map(|Stripe(counters)| counters[counter].load(Ordering::Acquire))
             .fold(0, u64::wrapping_add)
     }
+}
+
+/// Room for a runtime's workers and as many threads beside them.
+pub(crate) fn stripes() -> usize {
+    // Asked once: the answer comes from the file system.
+    static THREADS: OnceLock<usize> = OnceLock::new();
+    let threads = *THREADS.get_or_init(|| thread::available_parallelism().map_or(1, NonZero::get));
+    (2 * threads).clamp(4, 64)
+}
+
+/// The number of the thread that asks, which is nobody else's as long as it lives; or one that is too large for any use.
+#[inline]
+pub(crate) fn number_of_this_thread() -> usize {
+    number::of_this_thread()
 }
 
 /// Picks one of several copies of something that many threads would otherwise all write to, for the thread that asks. Two
@@ -184,6 +201,17 @@ mod tests {
             (counters.sum(0), counters.sum(1)),
             (threads * 750, threads * 250)
         );
+    }
+
+    #[test]
+    fn sums_of_the_compact_form_are_exact_too() {
+        let counters = Striped::<2>::compact();
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..1_000).for_each(|_| counters.add(1)));
+            }
+        });
+        assert_eq!((counters.sum(0), counters.sum(1)), (0, 8_000));
     }
 
     #[test]

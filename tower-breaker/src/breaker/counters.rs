@@ -24,8 +24,13 @@ const COUNTS: usize = Count::LeaseExpired as usize + 1;
 pub(super) struct Counters(Striped<COUNTS>);
 
 impl Counters {
-    pub(super) fn new() -> Self {
-        Self(Striped::new())
+    /// `compact`: in one place, not in one for each thread.
+    pub(super) fn new(compact: bool) -> Self {
+        Self(if compact {
+            Striped::compact()
+        } else {
+            Striped::new()
+        })
     }
 
     #[inline]

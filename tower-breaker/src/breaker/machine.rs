@@ -8,6 +8,7 @@
 
 mod fresh;
 mod manual;
+mod rest;
 mod ticket;
 mod trial;
 
@@ -30,6 +31,7 @@ use crate::{
 
 pub(super) use self::{
     manual::Manual,
+    rest::Rest,
     ticket::{Standing, Ticket},
 };
 

@@ -27,6 +27,13 @@ impl Admission {
         Ok(Self::new(shared, entry))
     }
 
+    /// Only if the circuit is closed, with nothing to ask but the rules.
+    #[inline]
+    pub(super) fn acquire_if_closed(shared: &Owner<Shared>) -> Option<Self> {
+        let entry = shared.admit_if_closed()?;
+        Some(Self::new(shared, entry))
+    }
+
     /// Not on behalf of a caller: nobody is refused.
     pub(super) fn unasked(shared: &Owner<Shared>) -> Option<Self> {
         let entry = shared.admit_unasked()?;
@@ -205,7 +212,7 @@ pub struct Permit {
 }
 
 impl Permit {
-    pub(super) fn new(admission: Admission) -> Self {
+    pub(crate) fn new(admission: Admission) -> Self {
         Self {
             admission,
             acquired_in_panic: thread::panicking(),

@@ -132,11 +132,11 @@ impl Shared {
         self.clock.nanos_since(self.origin)
     }
 
-    fn may_try(&self) -> bool {
+    pub(super) fn may_try(&self) -> bool {
         self.recovery != Recovery::Probed
     }
 
-    fn is_dry_run(&self) -> bool {
+    pub(super) fn is_dry_run(&self) -> bool {
         self.dry_run.load(Ordering::Relaxed)
     }
 
@@ -146,6 +146,11 @@ impl Shared {
             Some(ticket) => Ok(self.enter(ticket)),
             None => self.admit_slowly(),
         }
+    }
+
+    #[inline]
+    pub(super) fn admit_if_closed(&self) -> Option<Entry> {
+        Some(self.enter(self.machine.admit_closed()?))
     }
 
     #[inline(never)]

@@ -58,6 +58,12 @@ impl BulkheadBuilder {
     ///
     /// Names every option that is missing or out of range, all at once.
     pub fn build(self) -> Result<Bulkhead, BuildError> {
+        self.build_as(false)
+    }
+
+    /// As [`build`](Self::build). `compact`: for bulkheads of which there are thousands, with what is there for each thread in one
+    /// place for all.
+    pub(crate) fn build_as(self, compact: bool) -> Result<Bulkhead, BuildError> {
         let mut problems = Vec::new();
         if self.name.is_empty() {
             problems.push(Problem::new(
@@ -100,6 +106,6 @@ impl BulkheadBuilder {
             max_queue: self.max_queue,
             max_wait: self.max_wait,
         };
-        Ok(Bulkhead::from_gate(Gate::new(settings)))
+        Ok(Bulkhead::from_gate(Gate::new(settings, compact), compact))
     }
 }

@@ -34,7 +34,7 @@ pin_project! {
 
 impl<F, M> ResponseFuture<F, M> {
     #[inline]
-    pub(super) fn running(call: F, permit: BulkheadPermit, mode: M) -> Self {
+    pub(crate) fn running(call: F, permit: BulkheadPermit, mode: M) -> Self {
         Self {
             state: State::Running {
                 call,
@@ -45,7 +45,7 @@ impl<F, M> ResponseFuture<F, M> {
     }
 
     #[inline]
-    pub(super) fn refused(refused: Refused, mode: M) -> Self {
+    pub(crate) fn refused(refused: Refused, mode: M) -> Self {
         Self {
             state: State::Refused {
                 refused: Some(refused),
@@ -131,13 +131,13 @@ struct Parts<S, Req, M> {
 
 impl<S: Service<Req>, Req, M> WaitingFuture<S, Req, M> {
     #[inline]
-    pub(super) fn calling(call: ResponseFuture<S::Future, M>) -> Self {
+    pub(crate) fn calling(call: ResponseFuture<S::Future, M>) -> Self {
         Self {
             stage: Stage::Calling { call },
         }
     }
 
-    pub(super) fn waiting(permit: Acquire, service: S, request: Req, mode: M) -> Self {
+    pub(crate) fn waiting(permit: Acquire, service: S, request: Req, mode: M) -> Self {
         Self {
             stage: Stage::Waiting {
                 permit,

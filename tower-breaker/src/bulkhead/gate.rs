@@ -77,7 +77,7 @@ pub(super) enum Entry {
 }
 
 impl Gate {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(super) fn new(settings: Settings, compact: bool) -> Self {
         // Without a queue nobody ever takes a seat.
         let seats = match settings.max_queue {
             0 => 0,
@@ -86,7 +86,11 @@ impl Gate {
         Self {
             word: AtomicU64::new(0),
             settings,
-            refused: Striped::new(),
+            refused: if compact {
+                Striped::compact()
+            } else {
+                Striped::new()
+            },
             line: Mutex::new(Line {
                 queue: Queue::with_seats(seats),
                 admitted: 0,
@@ -120,6 +124,12 @@ impl Gate {
     #[inline]
     pub(super) fn is_full(&self) -> bool {
         !self.load().has_room(self.settings.max_concurrent)
+    }
+
+    /// Whether nobody runs or waits. If so, this happens after whatever they did.
+    pub(super) fn is_idle(&self) -> bool {
+        let word = self.load();
+        word.in_flight() == 0 && word.queued() == 0
     }
 
     /// Takes a permit if one is free. The caller owes one [`release`](Self::release) for every `true`.
@@ -325,7 +335,7 @@ mod tests {
             max_queue: 1,
             max_wait: None,
         };
-        let gate = Gate::new(settings);
+        let gate = Gate::new(settings, false);
         gate.word
             .store(Word::with_admitted(admitted as u32).0, Ordering::Relaxed);
         gate.line().admitted = admitted;

@@ -33,9 +33,9 @@ impl Bulkhead {
         BulkheadBuilder::new(name.into())
     }
 
-    pub(super) fn from_gate(gate: Gate) -> Self {
+    pub(super) fn from_gate(gate: Gate, compact: bool) -> Self {
         let gate = Arc::new(gate);
-        let lanes = Lane::lay_out(&gate);
+        let lanes = Lane::lay_out(&gate, if compact { 1 } else { striped::copies() });
         Self { gate, lanes }
     }
 
@@ -82,20 +82,30 @@ impl Bulkhead {
     }
 
     #[inline]
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.gate.is_full()
+    }
+
+    /// Whether nobody runs or waits, and this is the only handle.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.gate.is_idle() && Arc::strong_count(&self.lanes) == 1
+    }
+
+    /// Whether both are handles of one bulkhead.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.gate, &other.gate)
     }
 
     // Like `try_acquire`, for a caller that has another use for a refusal than to count it.
     #[inline]
-    pub(super) fn try_enter(&self) -> Option<BulkheadPermit> {
+    pub(crate) fn try_enter(&self) -> Option<BulkheadPermit> {
         self.gate
             .try_enter()
             .then(|| BulkheadPermit::new(Arc::clone(self.lane())))
     }
 
     #[inline]
-    pub(super) fn reject(&self, reason: Reason) -> Refused {
+    pub(crate) fn reject(&self, reason: Reason) -> Refused {
         self.lane().reject(reason)
     }
 }

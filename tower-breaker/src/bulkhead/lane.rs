@@ -4,7 +4,6 @@ use super::gate::Gate;
 use crate::{
     Reason, Refused,
     refused::{Details, Label},
-    striped,
 };
 
 /// One of several ways to one gate, so that threads do not all write to the same two reference counts: the one that a
@@ -18,12 +17,12 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn lay_out(gate: &Arc<Gate>) -> Arc<[Arc<Self>]> {
+    pub(super) fn lay_out(gate: &Arc<Gate>, copies: usize) -> Arc<[Arc<Self>]> {
         let lane = || Self {
             gate: Arc::clone(gate),
             label: Label::new(gate.settings().name.clone()),
         };
-        (0..striped::copies()).map(|_| Arc::new(lane())).collect()
+        (0..copies).map(|_| Arc::new(lane())).collect()
     }
 
     #[inline]

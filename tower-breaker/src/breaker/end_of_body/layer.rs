@@ -12,7 +12,7 @@ use crate::{
 };
 
 // Longer than anybody waits, and short enough to be added to any point in time.
-const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
+pub(crate) const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// As [`CircuitBreakerLayer`], for HTTP and gRPC services, but a call is judged at the end of its response's body. Made by
 /// [`CircuitBreakerLayer::until_end_of_body`].

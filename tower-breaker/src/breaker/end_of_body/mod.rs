@@ -38,6 +38,7 @@ mod service;
 mod settle;
 mod stall;
 
+pub(crate) use self::layer::LONGEST;
 pub use self::{
     body::JudgedBody,
     error::{BodyError, Stalled},

@@ -29,7 +29,7 @@ pub struct StallAfter {
 }
 
 impl StallAfter {
-    pub(super) fn new(limit: Duration) -> Self {
+    pub(crate) fn new(limit: Duration) -> Self {
         Self { limit }
     }
 }
