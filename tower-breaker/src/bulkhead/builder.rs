@@ -5,7 +5,7 @@ use super::{
     gate::{Gate, Settings},
     word::{MAX_CONCURRENT, MAX_QUEUE},
 };
-use crate::{BuildError, Problem};
+use crate::{BuildError, Problem, striped};
 
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -106,6 +106,10 @@ impl BulkheadBuilder {
             max_queue: self.max_queue,
             max_wait: self.max_wait,
         };
-        Ok(Bulkhead::from_gate(Gate::new(settings, compact), compact))
+        Ok(if compact {
+            Bulkhead::from_gate(Gate::compact(settings), 1)
+        } else {
+            Bulkhead::from_gate(Gate::new(settings), striped::copies())
+        })
     }
 }

@@ -77,7 +77,16 @@ pub(super) enum Entry {
 }
 
 impl Gate {
-    pub(super) fn new(settings: Settings, compact: bool) -> Self {
+    pub(super) fn new(settings: Settings) -> Self {
+        Self::with_counters(settings, Striped::new())
+    }
+
+    /// For bulkheads of which there are thousands.
+    pub(super) fn compact(settings: Settings) -> Self {
+        Self::with_counters(settings, Striped::compact())
+    }
+
+    fn with_counters(settings: Settings, refused: Striped<3>) -> Self {
         // Without a queue nobody ever takes a seat.
         let seats = match settings.max_queue {
             0 => 0,
@@ -86,11 +95,7 @@ impl Gate {
         Self {
             word: AtomicU64::new(0),
             settings,
-            refused: if compact {
-                Striped::compact()
-            } else {
-                Striped::new()
-            },
+            refused,
             line: Mutex::new(Line {
                 queue: Queue::with_seats(seats),
                 admitted: 0,
@@ -335,7 +340,7 @@ mod tests {
             max_queue: 1,
             max_wait: None,
         };
-        let gate = Gate::new(settings, false);
+        let gate = Gate::new(settings);
         gate.word
             .store(Word::with_admitted(admitted as u32).0, Ordering::Relaxed);
         gate.line().admitted = admitted;

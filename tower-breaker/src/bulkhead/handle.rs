@@ -33,9 +33,9 @@ impl Bulkhead {
         BulkheadBuilder::new(name.into())
     }
 
-    pub(super) fn from_gate(gate: Gate, compact: bool) -> Self {
+    pub(super) fn from_gate(gate: Gate, lanes: usize) -> Self {
         let gate = Arc::new(gate);
-        let lanes = Lane::lay_out(&gate, if compact { 1 } else { striped::copies() });
+        let lanes = Lane::lay_out(&gate, lanes);
         Self { gate, lanes }
     }
 

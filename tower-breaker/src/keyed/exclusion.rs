@@ -262,7 +262,8 @@ mod tests {
         let sum = parts.read(0, |one| parts.read(1, |two| one + two) + one);
         assert_eq!(sum, 4);
         for _ in 0..2 {
-            assert!(catch_unwind(|| parts.read(0, |_| panic!("a key's"))).is_err());
+            let panics = || parts.read(0, |_| panic!("a key's"));
+            assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
             parts.turn(0).change(|one| *one += 1);
         }
         parts.read(0, |one| assert_eq!(*one, 3));
