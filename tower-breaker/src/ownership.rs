@@ -35,6 +35,8 @@ pub(crate) unsafe trait Lender: Send + Sync + 'static {
     fn has_loans(&self) -> bool;
 }
 
+// In this order, so that the value begins in the first cache line.
+#[repr(C)]
 struct Block<T: ?Sized> {
     owners: AtomicU64,
     // Whether it is on the list of the retired. Written only under the list's lock.

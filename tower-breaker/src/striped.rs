@@ -12,34 +12,43 @@ use std::{num::NonZero, sync::OnceLock, thread};
 use crate::sync::{AtomicU64, Ordering};
 
 /// `N` counters, named by their index. No more than 16, so that a stripe keeps to its own cache lines.
+#[repr(C)]
 pub(crate) struct Striped<const N: usize> {
     own: Box<[Stripe<N>]>,
-    shared: Stripe<N>,
+    shared: Shared<N>,
 }
 
 // Two lines, because the hardware fetches them in pairs.
 #[repr(align(128))]
-struct Stripe<const N: usize>([AtomicU64; N]);
+struct Stripe<const N: usize>(Counters<N>);
 
-impl<const N: usize> Stripe<N> {
-    fn new() -> Self {
-        Self(std::array::from_fn(|_| AtomicU64::new(0)))
-    }
+type Counters<const N: usize> = [AtomicU64; N];
+
+/// The counters of the threads that have no stripe.
+enum Shared<const N: usize> {
+    // They have lines of their own, too.
+    Apart(Box<Stripe<N>>),
+    // Beside whatever else there is, which takes the least memory.
+    Compact(Counters<N>),
+}
+
+fn counters<const N: usize>() -> Counters<N> {
+    std::array::from_fn(|_| AtomicU64::new(0))
 }
 
 impl<const N: usize> Striped<N> {
     pub(crate) fn new() -> Self {
         Self {
-            own: (0..stripes()).map(|_| Stripe::new()).collect(),
-            shared: Stripe::new(),
+            own: (0..stripes()).map(|_| Stripe(counters())).collect(),
+            shared: Shared::Apart(Box::new(Stripe(counters()))),
         }
     }
 
-    /// One stripe, which all threads share: for counters of which there are thousands. Adding is a read-modify-write.
+    /// Without stripes: for counters of which there are thousands. Adding is a read-modify-write.
     pub(crate) fn compact() -> Self {
         Self {
             own: Box::default(),
-            shared: Stripe::new(),
+            shared: Shared::Compact(counters()),
         }
     }
 
@@ -52,7 +61,7 @@ impl<const N: usize> Striped<N> {
                 counters[counter].store(count.wrapping_add(1), Ordering::Release);
             }
             None => {
-                self.shared.0[counter].fetch_add(1, Ordering::Release);
+                self.shared()[counter].fetch_add(1, Ordering::Release);
             }
         }
     }
@@ -60,9 +69,17 @@ impl<const N: usize> Striped<N> {
     pub(crate) fn sum(&self, counter: usize) -> u64 {
         self.own
             .iter()
-            .chain([&self.shared])
-            .map(|Stripe(counters)| counters[counter].load(Ordering::Acquire))
+            .map(|Stripe(counters)| counters)
+            .chain([self.shared()])
+            .map(|counters| counters[counter].load(Ordering::Acquire))
             .fold(0, u64::wrapping_add)
+    }
+
+    fn shared(&self) -> &Counters<N> {
+        match &self.shared {
+            Shared::Apart(stripe) => &stripe.0,
+            Shared::Compact(counters) => counters,
+        }
     }
 }
 

@@ -35,14 +35,16 @@ pub(super) use self::{
     ticket::{Standing, Ticket},
 };
 
+// In this order: what every call needs is together, at the beginning.
+#[repr(C)]
 pub(super) struct Machine {
     word: AtomicU64,
+    gauges: Box<[Gauge]>,
+    reads_the_clock: bool,
     // When the open wait ends, or the hold of a circuit forced closed for a time.
     deadline: Deadline,
     // When the last closed episode began. Never goes back.
     closed_at: AtomicU64,
-    gauges: Box<[Gauge]>,
-    reads_the_clock: bool,
     leases: Option<Leases>,
     ramping: Option<Ramping>,
     waits: Waits,

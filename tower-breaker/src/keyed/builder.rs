@@ -19,6 +19,8 @@ const DEFAULT_CAPACITY: usize = 1_024;
 const MAX_CAPACITY: usize = 1_000_000;
 const DEFAULT_LABELS: usize = 100;
 const MAX_LABELS: usize = 10_000;
+// So many guards, and no more, may be as large as those without a registry.
+const FEW: usize = 64;
 // What it is called in errors.
 const GUARD: &str = "keyed registry";
 
@@ -30,7 +32,8 @@ pub struct KeyedBuilder<K, G: Guard, S = RandomState> {
     overflow: Option<G::Builder>,
     capacity: usize,
     labels: usize,
-    compact: bool,
+    // By the capacity, unless it is said.
+    compact: Option<bool>,
     hasher: S,
 }
 
@@ -68,7 +71,7 @@ impl<K: Hash + Eq, G: Guard> KeyedBuilder<K, G> {
             overflow: None,
             capacity: DEFAULT_CAPACITY,
             labels: DEFAULT_LABELS,
-            compact: true,
+            compact: None,
             hasher: RandomState::new(),
         }
     }
@@ -106,10 +109,10 @@ impl<K: Hash + Eq, G: Guard, S> KeyedBuilder<K, G, S> {
         self
     }
 
-    /// Lets each guard count in a place for each thread, as one without a registry does. For few keys that many threads use at once:
-    /// it makes such a call faster and a guard several times as large (see the [module](super#memory)).
+    /// Lets each guard count in a place for each thread, as one without a registry does: see [memory](super#memory). For keys that many
+    /// threads use at once, where memory is no matter. It is the default up to a capacity of 64.
     pub fn striped(mut self) -> Self {
-        self.compact = false;
+        self.compact = Some(false);
         self
     }
 
@@ -158,7 +161,7 @@ impl<K: Hash + Eq, G: Guard, S> KeyedBuilder<K, G, S> {
                 make: self.make,
                 overrides: self.overrides,
                 overflow,
-                compact: self.compact,
+                compact: self.compact.unwrap_or(self.capacity > FEW),
             },
         ))
     }

@@ -5,6 +5,7 @@ pub mod by;
 #[allow(unsafe_code)]
 mod exclusion;
 mod guard;
+mod index;
 mod labels;
 mod layer;
 mod registry;

@@ -16,6 +16,8 @@ use super::{
     shard::{LOOKS, Shard, Slot},
 };
 use crate::{
+    Bulkhead, BulkheadPermit, CircuitBreaker, Permit, Refused,
+    bulkhead::Acquire,
     striped::Striped,
     sync::{AtomicU64, Mutex, Ordering},
 };
@@ -301,18 +303,70 @@ impl<K: Hash + Eq, G: Guard, S: BuildHasher> Keyed<K, G, S> {
     }
 }
 
+impl<K, S> Keyed<K, CircuitBreaker, S> {
+    /// Asks the circuit of this key for permission for one call, as [`CircuitBreaker::try_acquire`] does. Makes it if there is none; asks the
+    /// overflow guard if there is no room for it.
+    ///
+    /// # Errors
+    ///
+    /// The circuit refuses.
+    pub fn try_acquire<Q>(&self, key: &Q) -> Result<Permit, Refused>
+    where
+        Self: Registry<Q, Guard = CircuitBreaker>,
+        Q: ?Sized,
+    {
+        self.pass(
+            Some(key),
+            CircuitBreaker::enter_quietly,
+            CircuitBreaker::enter,
+        )
+        .map(Permit::new)
+    }
+}
+
+impl<K, S> Keyed<K, Bulkhead, S> {
+    /// Takes a permit of this key's bulkhead if one is free, as [`Bulkhead::try_acquire`] does. Makes the bulkhead if there is none; asks the
+    /// overflow guard if there is no room for it.
+    ///
+    /// # Errors
+    ///
+    /// The bulkhead is full.
+    pub fn try_acquire<Q>(&self, key: &Q) -> Result<BulkheadPermit, Refused>
+    where
+        Self: Registry<Q, Guard = Bulkhead>,
+        Q: ?Sized,
+    {
+        let enter = Bulkhead::try_acquire;
+        self.pass(Some(key), |bulkhead| Some(enter(bulkhead)), enter)
+    }
+
+    /// Takes a permit of this key's bulkhead, waiting for one in its queue if there is room in it, as [`Bulkhead::acquire`] does. Makes the
+    /// bulkhead if there is none; asks the overflow guard if there is no room for it.
+    ///
+    /// # Panics
+    ///
+    /// The future panics when it must wait, there is a `max_wait` and no tokio timer is running.
+    pub fn acquire<Q>(&self, key: &Q) -> Acquire
+    where
+        Self: Registry<Q, Guard = Bulkhead>,
+        Q: ?Sized,
+    {
+        self.pass(Some(key), |_| None, Bulkhead::acquire)
+    }
+}
+
 impl<K: Clone, G: Guard, S> Keyed<K, G, S> {
     /// All entries, in no order. Each part of the registry is copied when the iterator comes to it, so what is added or thrown out
     /// meanwhile may be missing. The overflow guard is not among them.
     pub fn iter(&self) -> impl Iterator<Item = Entry<K, G>> {
         (0..self.inner.parts.len()).flat_map(|part| {
-            self.inner.parts.turn(part).look(|shard| {
-                let entry = |slot: &Slot<K, G>| Entry {
-                    key: slot.key.clone(),
-                    guard: slot.guard.clone(),
-                    label: Arc::clone(&slot.label),
-                };
-                shard.entries().iter().map(entry).collect::<Vec<_>>()
+            let copy = |slot: &Slot<K, G>| (slot.key.clone(), slot.guard.clone());
+            let copies = |shard: &Shard<K, G>| shard.entries().iter().map(copy).collect();
+            let copies: Vec<_> = self.inner.parts.turn(part).look(copies);
+            copies.into_iter().map(|(key, guard)| Entry {
+                label: self.label(guard.name()),
+                key,
+                guard,
             })
         })
     }
@@ -409,9 +463,9 @@ impl<K: Hash + Eq, G: Guard, S: BuildHasher> Inner<K, G, S> {
             self.counts.add(UNBUILDABLE);
             return None;
         };
-        let label = self.labels().give(guard.name());
+        self.labels().give(guard.name());
         let now = self.time.fetch_add(1, Ordering::Relaxed) + 1;
-        let slot = Slot::new(hash, owned, guard.clone(), label, now);
+        let slot = Slot::new(hash, owned, guard.clone(), now);
         let mut turn = self.parts.turn(part);
         if let Some(first) = turn.look(find) {
             drop(turn);

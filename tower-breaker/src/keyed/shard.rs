@@ -1,21 +1,19 @@
 //! A part of the registry: a table of entries, and which of them goes first. Knows no locks and no tower.
 
-use std::{
-    borrow::Borrow,
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
-    sync::Arc,
-};
+use std::borrow::Borrow;
 
-use super::guard::{Guard, Idleness};
+use super::{
+    guard::{Guard, Idleness},
+    index::Index,
+};
 use crate::sync::{AtomicU64, Ordering};
 
 /// How many entries are looked at for one to throw out: the work that a newcomer is worth.
 pub(super) const LOOKS: usize = 16;
 
 pub(super) struct Shard<K, G: Guard> {
-    // By the hash of the key: the first of its entries. The others, of which there are none but by the rarest chance, follow it.
-    index: HashMap<u64, u32, BuildHasherDefault<Identity>>,
+    // By the hash of the key.
+    index: Index,
     entries: Vec<Slot<K, G>>,
     // Where to look next for one to throw out. Only for those whose turn it is.
     hand: AtomicU64,
@@ -30,25 +28,22 @@ pub(super) struct Gone<G: Guard> {
     pub(super) removed: u64,
 }
 
+// With a `String` it is one cache line.
+#[repr(align(64))]
 pub(super) struct Slot<K, G> {
     hash: u64,
-    // Of the same hash.
-    next: Option<u32>,
     pub(super) key: K,
     pub(super) guard: G,
-    pub(super) label: Arc<str>,
     // When it was used last, in the registry's time.
     used: AtomicU64,
 }
 
 impl<K, G> Slot<K, G> {
-    pub(super) fn new(hash: u64, key: K, guard: G, label: Arc<str>, now: u64) -> Self {
+    pub(super) fn new(hash: u64, key: K, guard: G, now: u64) -> Self {
         Self {
             hash,
-            next: None,
             key,
             guard,
-            label,
             used: AtomicU64::new(now),
         }
     }
@@ -72,7 +67,7 @@ pub(super) struct Victim {
 impl<K, G: Guard> Shard<K, G> {
     pub(super) fn new() -> Self {
         Self {
-            index: HashMap::default(),
+            index: Index::new(),
             entries: Vec::new(),
             hand: AtomicU64::new(0),
             gone: Gone {
@@ -103,18 +98,14 @@ impl<K, G: Guard> Shard<K, G> {
         K: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        let mut at = *self.index.get(&hash)? as usize;
-        while self.entries[at].key.borrow() != key {
-            at = self.entries[at].next? as usize;
-        }
-        Some(at)
+        self.index
+            .find(hash, |at| self.entries[at].key.borrow() == key)
     }
 
     /// The key must not be there.
-    pub(super) fn insert(&mut self, mut slot: Slot<K, G>) {
-        // A registry has no more entries than that.
-        let at = self.entries.len() as u32;
-        slot.next = self.index.insert(slot.hash, at);
+    pub(super) fn insert(&mut self, slot: Slot<K, G>) {
+        let hash_of = |at: usize| self.entries[at].hash;
+        self.index.insert(slot.hash, self.entries.len(), hash_of);
         self.entries.push(slot);
     }
 
@@ -176,55 +167,13 @@ impl<K, G: Guard> Shard<K, G> {
 
     // The last entry takes its place.
     fn take(&mut self, at: usize) -> Slot<K, G> {
+        let hash_of = |at: usize| self.entries[at].hash;
         let last = self.entries.len() - 1;
-        let next = self.entries[at].next;
-        self.relink(self.entries[at].hash, at as u32, next);
+        self.index.remove(hash_of(at), at, hash_of);
         if at != last {
-            self.relink(self.entries[last].hash, last as u32, Some(at as u32));
+            self.index.move_place(hash_of(last), last, at);
         }
         self.entries.swap_remove(at)
-    }
-
-    // Lets whatever leads to the entry lead elsewhere.
-    fn relink(&mut self, hash: u64, from: u32, to: Option<u32>) {
-        if self.index.get(&hash) == Some(&from) {
-            match to {
-                Some(to) => drop(self.index.insert(hash, to)),
-                None => drop(self.index.remove(&hash)),
-            }
-            return;
-        }
-        let mut at = self.index.get(&hash).copied();
-        while let Some(slot) = at.and_then(|at| self.entries.get_mut(at as usize)) {
-            if slot.next == Some(from) {
-                slot.next = to;
-                return;
-            }
-            at = slot.next;
-        }
-    }
-}
-
-/// The keys' hashes are hashes already.
-#[derive(Default)]
-pub(super) struct Identity(u64);
-
-impl Hasher for Identity {
-    fn write(&mut self, bytes: &[u8]) {
-        // Not used, but right all the same.
-        for &byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
-        }
-    }
-
-    #[inline]
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    #[inline]
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 
@@ -235,7 +184,7 @@ mod tests {
 
     fn slot(hash: u64, key: u32, now: u64) -> Slot<u32, CircuitBreaker> {
         let builder = CircuitBreaker::builder("test").consecutive_failures(5);
-        Slot::new(hash, key, builder.build().unwrap(), "test".into(), now)
+        Slot::new(hash, key, builder.build().unwrap(), now)
     }
 
     #[test]
@@ -255,7 +204,7 @@ mod tests {
                 .collect();
             assert_eq!(left.len(), keys.len() - gone - 1);
         }
-        assert!(shard.index.is_empty() && shard.entries.is_empty());
+        assert!(shard.entries.is_empty());
         assert_eq!(shard.gone.removed, 6);
     }
 
