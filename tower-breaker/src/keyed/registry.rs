@@ -10,10 +10,10 @@ use std::{
 };
 
 use super::{
-    exclusion::Parts,
+    exclusion::{Parts, Turn},
     guard::Guard,
     labels::Labels,
-    shard::{LOOKS, Shard, Slot},
+    shard::{SEARCHES, Shard, Slot},
 };
 use crate::{
     Bulkhead, BulkheadPermit, CircuitBreaker, Permit, Refused,
@@ -28,9 +28,6 @@ fn parts(capacity: usize) -> usize {
     // The largest power of two that is no more than that.
     1 << wanted.ilog2()
 }
-
-/// How many times a newcomer looks at [`LOOKS`] entries.
-const SEARCHES: usize = 4;
 
 const OVERFLOWED: usize = 0;
 const KEYLESS: usize = 1;
@@ -388,46 +385,43 @@ impl<K, G: Guard, S> Inner<K, G, S> {
         self.labels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    // Room for one more entry.
-    fn room(&self, part: usize) -> Option<Room<'_>> {
-        let mut len = self.len.load(Ordering::Relaxed);
-        while len < self.capacity {
-            let grown =
-                self.len
-                    .compare_exchange(len, len + 1, Ordering::Relaxed, Ordering::Relaxed);
-            match grown {
-                Ok(_) => return Some(Room(&self.len)),
-                Err(actual) => len = actual,
-            }
-        }
-        let mut own = self
-            .parts
-            .turn(part)
-            .look(|shard| shard.entries().len())
-            .div_ceil(LOOKS);
-        for _ in 0..SEARCHES {
-            let part = if own > 0 {
-                own -= 1;
-                part
-            } else {
-                self.elsewhere.fetch_add(1, Ordering::Relaxed) as usize & (self.parts.len() - 1)
-            };
-            if self.evict_from(part) {
-                return Some(Room(&self.len));
-            }
-        }
-        None
+    // Room for one more entry, if the registry is not full.
+    fn room(&self) -> Option<Room<'_>> {
+        let grow = |len| (len < self.capacity).then_some(len + 1);
+        self.len
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, grow)
+            .is_ok()
+            .then(|| Room(&self.len))
     }
 
-    fn evict_from(&self, part: usize) -> bool {
-        let mut turn = self.parts.turn(part);
-        let Some(victim) = turn.look(Shard::victim) else {
-            return false;
-        };
-        let evicted = turn.change(|shard| shard.evict(victim));
-        // What is dropped is the user's: the key, and what a guard was given.
-        drop(turn);
-        evicted.is_some()
+    // Whether there is room for one more entry, or something that can be thrown out for it, at this moment.
+    fn could_make_room(&self, part: usize) -> bool {
+        if self.len.load(Ordering::Relaxed) < self.capacity {
+            return true;
+        }
+        let is_there = |part| self.parts.turn(part).look(Shard::victim).is_some();
+        let own = self.parts.turn(part).look(Shard::searches);
+        (0..own).any(|_| is_there(part)) || (own..SEARCHES).any(|_| is_there(self.elsewhere()))
+    }
+
+    // There was no room, perhaps because others have just made an entry of the same newcomer.
+    fn overflow_unless(&self, find: impl FnOnce() -> Option<G>) -> Option<G> {
+        let found = find();
+        if found.is_none() {
+            self.counts.add(OVERFLOWED);
+        }
+        found
+    }
+
+    fn elsewhere(&self) -> usize {
+        self.elsewhere.fetch_add(1, Ordering::Relaxed) as usize & (self.parts.len() - 1)
+    }
+
+    // Makes room in this part. What has been thrown out is the user's to drop, so not before the turn is over.
+    fn evict(&self, turn: &mut Turn<'_, Shard<K, G>>) -> Option<(Room<'_>, Slot<K, G>)> {
+        let victim = turn.look(Shard::victim)?;
+        let gone = turn.change(|shard| shard.evict(victim))?;
+        Some((Room(&self.len), gone))
     }
 }
 
@@ -451,10 +445,9 @@ impl<K: Hash + Eq, G: Guard, S: BuildHasher> Inner<K, G, S> {
             return Some(guard);
         }
         // Before anything is made for it.
-        let Some(room) = self.room(part) else {
-            self.counts.add(OVERFLOWED);
-            return None;
-        };
+        if !self.could_make_room(part) {
+            return self.overflow_unless(|| self.parts.turn(part).look(find));
+        }
         // The user's code, and so without a lock. Perhaps in vain, if others have the same newcomer.
         let owned: K = key.to_owned().into();
         let make = self.settings.overrides.get::<K>(&owned);
@@ -464,15 +457,46 @@ impl<K: Hash + Eq, G: Guard, S: BuildHasher> Inner<K, G, S> {
             return None;
         };
         self.labels().give(guard.name());
-        let now = self.time.fetch_add(1, Ordering::Relaxed) + 1;
-        let slot = Slot::new(hash, owned, guard.clone(), now);
+        let slot = Slot::new(hash, owned, guard.clone());
+
+        // In one turn, as long as there is room in this part: then others with the same newcomer find it.
         let mut turn = self.parts.turn(part);
         if let Some(first) = turn.look(find) {
+            // Dropping what was made in vain is the user's code too.
             drop(turn);
             return Some(first);
         }
+        let own = turn.look(Shard::searches);
+        let mut made = self.room().map(|room| (room, None));
+        // More often than there is to look at, since what is found may come to life before it is thrown out.
+        for _ in 0..if own > 0 { SEARCHES } else { 0 } {
+            if made.is_none() {
+                made = self.evict(&mut turn).map(|(room, gone)| (room, Some(gone)));
+            }
+        }
+        if made.is_none() {
+            drop(turn);
+            made = (own..SEARCHES).find_map(|_| {
+                let mut turn = self.parts.turn(self.elsewhere());
+                let (room, gone) = self.evict(&mut turn)?;
+                Some((room, Some(gone)))
+            });
+            turn = self.parts.turn(part);
+            if let Some(first) = turn.look(find) {
+                drop(turn);
+                return Some(first);
+            }
+        }
+        let Some((room, gone)) = made else {
+            drop(turn);
+            return self.overflow_unless(|| self.parts.turn(part).look(find));
+        };
+        let now = self.time.fetch_add(1, Ordering::Relaxed) + 1;
+        slot.touch(now);
         turn.change(|shard| shard.insert(slot));
         room.take();
+        drop(turn);
+        drop(gone);
         Some(guard)
     }
 

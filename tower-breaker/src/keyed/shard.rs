@@ -8,8 +8,11 @@ use super::{
 };
 use crate::sync::{AtomicU64, Ordering};
 
-/// How many entries are looked at for one to throw out: the work that a newcomer is worth.
-pub(super) const LOOKS: usize = 16;
+/// How many entries are looked at at once for one to throw out.
+const LOOKS: usize = 16;
+
+/// How many times that is done: all the work that a newcomer is worth.
+pub(super) const SEARCHES: usize = 4;
 
 pub(super) struct Shard<K, G: Guard> {
     // By the hash of the key.
@@ -39,12 +42,12 @@ pub(super) struct Slot<K, G> {
 }
 
 impl<K, G> Slot<K, G> {
-    pub(super) fn new(hash: u64, key: K, guard: G, now: u64) -> Self {
+    pub(super) fn new(hash: u64, key: K, guard: G) -> Self {
         Self {
             hash,
             key,
             guard,
-            used: AtomicU64::new(now),
+            used: AtomicU64::new(0),
         }
     }
 
@@ -131,7 +134,6 @@ impl<K, G: Guard> Shard<K, G> {
         let looks = self.entries.len().min(LOOKS);
         let seen = &mut seen[..looks];
         let hand = self.hand.load(Ordering::Relaxed) as usize;
-        self.hand.store((hand + looks) as u64, Ordering::Relaxed);
         for (look, seen) in seen.iter_mut().enumerate() {
             let at = (hand + look) % self.entries.len();
             *seen = (self.entries[at].used.load(Ordering::Relaxed), at);
@@ -147,11 +149,25 @@ impl<K, G: Guard> Shard<K, G> {
                 Idleness::Remembers | Idleness::Busy => {}
             }
         }
+        if second.is_none() {
+            self.advance();
+        }
         second
+    }
+
+    // The next search begins with entries that this one has not looked at.
+    fn advance(&self) {
+        self.hand.fetch_add(LOOKS as u64, Ordering::Relaxed);
+    }
+
+    /// How many searches it takes to look at all entries, or as many as may be made.
+    pub(super) fn searches(&self) -> usize {
+        self.entries.len().div_ceil(LOOKS).min(SEARCHES)
     }
 
     /// Throws an entry out, if it still may go. Nobody must be looking anything up.
     pub(super) fn evict(&mut self, victim: Victim) -> Option<Slot<K, G>> {
+        self.advance();
         let idleness = self.entries.get(victim.at)?.guard.idleness();
         if idleness == Idleness::Busy
             || (idleness == Idleness::Remembers && victim.idleness == Idleness::Idle)
@@ -184,7 +200,9 @@ mod tests {
 
     fn slot(hash: u64, key: u32, now: u64) -> Slot<u32, CircuitBreaker> {
         let builder = CircuitBreaker::builder("test").consecutive_failures(5);
-        Slot::new(hash, key, builder.build().unwrap(), now)
+        let slot = Slot::new(hash, key, builder.build().unwrap());
+        slot.touch(now);
+        slot
     }
 
     #[test]
