@@ -109,6 +109,10 @@ impl<K, G: Guard> Shard<K, G> {
     pub(super) fn insert(&mut self, slot: Slot<K, G>) {
         let hash_of = |at: usize| self.entries[at].hash;
         self.index.insert(slot.hash, self.entries.len(), hash_of);
+        if self.entries.len() == self.entries.capacity() {
+            // A quarter, not as much again: there may be thousands.
+            self.entries.reserve_exact(self.entries.len() / 4 + 4);
+        }
         self.entries.push(slot);
     }
 

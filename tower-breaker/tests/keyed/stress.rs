@@ -27,7 +27,11 @@ impl Chance {
 
 #[test]
 fn every_call_is_counted_once_however_often_entries_come_and_go() {
-    const CALLS: u64 = 60_000;
+    const CALLS: u64 = if cfg!(debug_assertions) {
+        20_000
+    } else {
+        100_000
+    };
     let keys: Vec<String> = (0..12).map(|key| format!("key {key}")).collect();
     let registry = breakers(4);
     let refused = AtomicU64::new(0);
@@ -88,7 +92,11 @@ fn every_call_is_counted_once_however_often_entries_come_and_go() {
 // If two circuits of one key were in use at once, one of them would have a call while the other has one too.
 #[test]
 fn no_two_bulkheads_of_one_key_are_in_use_at_once() {
-    const CALLS: u64 = 60_000;
+    const CALLS: u64 = if cfg!(debug_assertions) {
+        20_000
+    } else {
+        100_000
+    };
     let keys: Vec<String> = (0..6).map(|key| format!("key {key}")).collect();
     let registry = bulkheads(2, 1);
     let running: Vec<_> = keys.iter().map(|_| AtomicU64::new(0)).collect();
