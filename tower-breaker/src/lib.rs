@@ -29,6 +29,7 @@
 //! * [`breaker`]: stops calling what keeps failing, and tries again gently. A handle without tower in it
 //!   ([`CircuitBreaker`]), and a layer over it ([`CircuitBreakerLayer`]).
 //! * [`bulkhead`]: bounds how many calls run at once, so that one slow dependency does not tie up everything.
+//! * [`keyed`]: one of either for each host, route or tenant, in bounded memory.
 //! * [`classify`]: what counts as a failure.
 //! * [`mode`]: whether a refusal is an error in a box, a typed error, or a response.
 //! * `http` (feature, on by default): refusals and errors as `503`, `504` and `502` responses.
@@ -76,6 +77,9 @@ pub use crate::{
 mod book {
     #[doc = include_str!("../../docs/guide/circuit-breaker.md")]
     struct CircuitBreaker;
+    #[cfg(feature = "http")]
+    #[doc = include_str!("../../docs/guide/keys.md")]
+    struct Keys;
     #[doc = include_str!("../../docs/guide/migration.md")]
     struct Migration;
 }

@@ -117,7 +117,7 @@ mod tests {
         // Few hashes, many of which want the same word, or the last, from where they go on at the first.
         #[test]
         fn it_finds_what_a_plain_list_has(steps in prop::collection::vec((any::<bool>(), 0_usize..40), 0..200)) {
-            let hashes: Vec<u64> = (0..40).map(|key: u64| (key % 5) << 32 | key % 7 * 5).collect();
+            let hashes: Vec<u64> = (0..40).map(|key: u64| ((key % 5) << 32) | (key % 7 * 5)).collect();
             let mut index = Index::new();
             // The keys, at their places.
             let mut list: Vec<usize> = Vec::new();
@@ -138,8 +138,8 @@ mod tests {
                     }
                     _ => {}
                 }
-                for key in 0..40 {
-                    let found = index.find(hashes[key], |place| list[place] == key);
+                for (key, &hash) in hashes.iter().enumerate() {
+                    let found = index.find(hash, |place| list[place] == key);
                     prop_assert_eq!(found, list.iter().position(|&there| there == key));
                 }
             }

@@ -202,6 +202,7 @@ mod tests {
     use super::*;
     use crate::CircuitBreaker;
 
+    #[allow(clippy::unwrap_used)]
     fn slot(hash: u64, key: u32, now: u64) -> Slot<u32, CircuitBreaker> {
         let builder = CircuitBreaker::builder("test").consecutive_failures(5);
         let slot = Slot::new(hash, key, builder.build().unwrap());

@@ -6,8 +6,8 @@ use tower_service::Service;
 
 use super::{Asked, KeyedService};
 use crate::{
-    Bulkhead,
-    bulkhead::{Refuse, ResponseFuture, Wait, WaitingFuture},
+    Bulkhead, Refused,
+    bulkhead::{Acquire, BulkheadPermit, Refuse, ResponseFuture, Wait, WaitingFuture},
     keyed::{Keyed, by::PickKey, registry::Registry},
     mode::ErrorMode,
 };
@@ -44,6 +44,12 @@ where
     }
 }
 
+// How a call that may wait begins: at once, on the inner service that is ready, or not.
+enum Entered {
+    Now(BulkheadPermit),
+    Later(Result<Acquire, Refused>),
+}
+
 impl<T, K, S, X, M, Req> Service<Req> for KeyedService<T, Keyed<K, Bulkhead, S>, X, Wait, M>
 where
     T: Service<Req> + Clone,
@@ -75,17 +81,20 @@ where
         let entered = self.by.with_key(&request, |key| {
             self.registry.pass(
                 key,
-                |bulkhead| enter_now(bulkhead).map(Ok),
-                |bulkhead| enter_now(bulkhead).ok_or_else(|| bulkhead.acquire().unless_refused()),
+                |bulkhead| enter_now(bulkhead).map(Entered::Now),
+                |bulkhead| match enter_now(bulkhead) {
+                    Some(permit) => Entered::Now(permit),
+                    None => Entered::Later(bulkhead.acquire().unless_refused()),
+                },
             )
         });
         let waiting = match entered {
-            Ok(permit) => {
+            Entered::Now(permit) => {
                 self.asked = Asked::Nothing;
                 let call = self.inner.call(request);
                 return WaitingFuture::calling(ResponseFuture::running(call, permit, mode));
             }
-            Err(waiting) => waiting,
+            Entered::Later(waiting) => waiting,
         };
         // Even a service that is not ready may have a place in a queue, and keep others from what comes to that place.
         if self.asked != Asked::Nothing {
