@@ -89,22 +89,28 @@ impl<T> Parts<T> {
 
     #[inline]
     fn read_from<R>(&self, seat: usize, part: usize, read: impl FnOnce(&T) -> R) -> R {
-        if let Some(Seat(seat)) = self.seats.get(seat) {
-            // Taken by this very thread, if at all: code of the user's has come back here.
-            if seat.load(Ordering::Relaxed) == 0 {
-                let number = number(part).get();
-                let part = &self.parts[part];
-                seat.store(number, Ordering::SeqCst);
-                // Loom takes accesses for no more than acquiring and releasing, however they are marked.
-                #[cfg(breaker_loom)]
-                crate::sync::fence(Ordering::SeqCst);
-                let _leaves = Leaves(seat);
-                if part.writing.load(Ordering::SeqCst) == 0 {
-                    return part.with(read);
-                }
-            }
+        let _hold = match self.sit_down(seat, part) {
+            Some(leaves) => Hold::Seat(leaves),
+            None => Hold::Turn(self.turn_from(seat, part)),
+        };
+        // In one place for both, so that it is inlined.
+        self.parts[part].with(read)
+    }
+
+    #[inline]
+    fn sit_down(&self, seat: usize, part: usize) -> Option<Leaves<'_>> {
+        let Seat(seat) = self.seats.get(seat)?;
+        // Taken by this very thread, if at all: code of the user's has come back here.
+        if seat.load(Ordering::Relaxed) != 0 {
+            return None;
         }
-        self.turn_from(seat, part).look(read)
+        seat.store(number(part).get(), Ordering::SeqCst);
+        // Loom takes accesses for no more than acquiring and releasing, however they are marked.
+        #[cfg(breaker_loom)]
+        crate::sync::fence(Ordering::SeqCst);
+        let leaves = Leaves(seat);
+        let writing = self.parts[part].writing.load(Ordering::SeqCst);
+        (writing == 0).then_some(leaves)
     }
 
     #[cold]
@@ -127,6 +133,12 @@ impl<T> Parts<T> {
 #[inline]
 fn number(part: usize) -> NonZeroU32 {
     NonZeroU32::MIN.saturating_add(part as u32)
+}
+
+// What lets one read.
+enum Hold<'a, T> {
+    Seat(#[expect(dead_code, reason = "dropped when it is over")] Leaves<'a>),
+    Turn(#[expect(dead_code, reason = "dropped when it is over")] Turn<'a, T>),
 }
 
 /// Leaves the seat when dropped, even by a panic.
