@@ -80,9 +80,9 @@
 //!
 //! # Cost
 //!
-//! A look-up takes no lock and writes to no place that other threads write to, but for the counts above. While an entry is being made or thrown out, look-ups in the same part of
-//! the registry wait, for as long as it takes to move a few words; what the user's code does for an entry (the function that makes it,
-//! dropping it) is done outside. `cargo bench -p tower-breaker` has `keyed-10k` beside the same circuit without a registry.
+//! A look-up takes no lock and writes to no place that other threads write to, but for the counts above. While an entry is being made or
+//! thrown out, look-ups in the same part of the registry wait, for as long as it takes to move a few words; what the user's code does for
+//! an entry (the function that makes it, dropping it) is done outside. `cargo bench -p tower-breaker` has `keyed-10k` beside the same circuit without a registry.
 //!
 //! # Dashboards
 //!
