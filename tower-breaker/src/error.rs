@@ -136,11 +136,16 @@ impl BuildError {
         if problems.is_empty() {
             return Ok(());
         }
-        Err(Self {
+        Err(Self::of(guard, name, problems))
+    }
+
+    /// There must be a problem.
+    pub(crate) fn of(guard: &'static str, name: &str, problems: Vec<Problem>) -> Self {
+        Self {
             guard,
             name: name.to_owned(),
             problems,
-        })
+        }
     }
 
     /// The name of the guard that could not be built.

@@ -33,6 +33,7 @@
 //! * [`throttle`]: makes only such a share of the calls as is accepted.
 //! * [`fallback`]: answers with something else when a call was refused or has failed.
 //! * `retry` (feature): a policy for tower's own retries, which never makes a refused call again.
+//! * [`keyed`]: one of either for each host, route or tenant, in bounded memory.
 //! * [`classify`]: what counts as a failure.
 //! * [`mode`]: whether a refusal is an error in a box, a typed error, or a response.
 //! * `observe` (features `metrics` and `tracing`): guards as metrics and as log events.
@@ -57,6 +58,7 @@ pub mod fallback;
 #[cfg(feature = "http")]
 pub mod http;
 mod id;
+pub mod keyed;
 pub mod mode;
 #[cfg(any(feature = "metrics", feature = "tracing"))]
 pub mod observe;
@@ -79,6 +81,7 @@ pub use crate::{
     bulkhead::{Bulkhead, BulkheadLayer, BulkheadPermit},
     error::{BoxError, BuildError, Error, Problem},
     fallback::FallbackLayer,
+    keyed::{Keyed, KeyedLayer},
     refused::{Reason, Refused},
     throttle::{Throttle, ThrottleLayer, ThrottlePermit},
 };
@@ -100,6 +103,9 @@ mod book {
     struct AdaptiveLimits;
     #[doc = include_str!("../../docs/guide/bulkhead.md")]
     struct Bulkhead;
+    #[cfg(feature = "http")]
+    #[doc = include_str!("../../docs/guide/keys.md")]
+    struct Keys;
     #[doc = include_str!("../../docs/guide/migration.md")]
     struct Migration;
     #[cfg(all(feature = "http", feature = "retry"))]

@@ -41,6 +41,8 @@ pub(crate) unsafe trait Lender: Send + Sync + 'static {
     fn has_loans(&self) -> bool;
 }
 
+// In this order, so that the value begins in the first cache line.
+#[repr(C)]
 struct Block<T: ?Sized> {
     owners: AtomicU64,
     // Whether it is on the list of the retired. Written only under the list's lock.
@@ -72,6 +74,17 @@ impl<T: Lender> Owner<T> {
             value,
         });
         Self(NonNull::from(Box::leak(block)))
+    }
+
+    /// Whether this is the only owner, and there is no loan. While nobody can clone or borrow from this one, it stays so.
+    pub(crate) fn is_alone(&self) -> bool {
+        // In this order: a loan may make itself an owner before it ends, but not after.
+        !self.has_loans() && self.block().owners.load(Ordering::Acquire) == 1
+    }
+
+    /// Whether both own the same value.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.0 == other.0
     }
 
     fn block(&self) -> &Block<T> {

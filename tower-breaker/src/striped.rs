@@ -20,31 +20,43 @@ use crate::{
 };
 
 /// `N` counters, named by their index. No more than 16, so that a stripe keeps to its own cache lines.
+#[repr(C)]
 pub(crate) struct Striped<const N: usize> {
     own: Box<[Stripe<N>]>,
-    shared: Stripe<N>,
+    shared: Shared<N>,
 }
 
 // Two lines, because the hardware fetches them in pairs.
 #[repr(align(128))]
-struct Stripe<const N: usize>([AtomicU64; N]);
+struct Stripe<const N: usize>(Counters<N>);
 
-impl<const N: usize> Stripe<N> {
-    fn new() -> Self {
-        Self(std::array::from_fn(|_| AtomicU64::new(0)))
-    }
+type Counters<const N: usize> = [AtomicU64; N];
+
+/// The counters of the threads that have no stripe.
+enum Shared<const N: usize> {
+    // They have lines of their own, too.
+    Apart(Box<Stripe<N>>),
+    // Beside whatever else there is, which takes the least memory.
+    Compact(Counters<N>),
+}
+
+fn counters<const N: usize>() -> Counters<N> {
+    std::array::from_fn(|_| AtomicU64::new(0))
 }
 
 impl<const N: usize> Striped<N> {
     pub(crate) fn new() -> Self {
-        // Room for a runtime's workers and as many threads beside them. Asked once: the answer comes from the file system.
-        static THREADS: OnceLock<usize> = OnceLock::new();
-        let threads =
-            *THREADS.get_or_init(|| thread::available_parallelism().map_or(1, NonZero::get));
-        let stripes = (2 * threads).clamp(4, 64);
         Self {
-            own: (0..stripes).map(|_| Stripe::new()).collect(),
-            shared: Stripe::new(),
+            own: (0..stripes()).map(|_| Stripe(counters())).collect(),
+            shared: Shared::Apart(Box::new(Stripe(counters()))),
+        }
+    }
+
+    /// Without stripes: for counters of which there are thousands. Adding is a read-modify-write.
+    pub(crate) fn compact() -> Self {
+        Self {
+            own: Box::default(),
+            shared: Shared::Compact(counters()),
         }
     }
 
@@ -57,7 +69,7 @@ impl<const N: usize> Striped<N> {
     #[inline]
     pub(crate) fn addition(&self, counter: usize) -> Addition<'_> {
         let own = self.own.get(number::of_this_thread());
-        Addition::new(own.map(|own| &own.0[counter]), &self.shared.0[counter])
+        Addition::new(own.map(|own| &own.0[counter]), &self.shared()[counter])
     }
 
     /// Adds any amount. Sums wrap around at 2⁶⁴.
@@ -70,7 +82,7 @@ impl<const N: usize> Striped<N> {
                 counters[counter].store(count.wrapping_add(amount), Ordering::Release);
             }
             None => {
-                self.shared.0[counter].fetch_add(amount, Ordering::Release);
+                self.shared()[counter].fetch_add(amount, Ordering::Release);
             }
         }
     }
@@ -84,10 +96,8 @@ impl<const N: usize> Striped<N> {
     /// Uses a counter as a maximum instead: it becomes the value if that is greater. Not for a counter that is also added to.
     #[inline]
     pub(crate) fn raise(&self, counter: usize, value: u64) {
-        let Stripe(counters) = self
-            .own
-            .get(number::of_this_thread())
-            .unwrap_or(&self.shared);
+        let own = self.own.get(number::of_this_thread());
+        let counters = own.map_or(self.shared(), |Stripe(counters)| counters);
         // Others set it back to zero, so raising it is a read-modify-write, which is seldom needed.
         if counters[counter].load(Ordering::Relaxed) < value {
             counters[counter].fetch_max(value, Ordering::Relaxed);
@@ -104,9 +114,31 @@ impl<const N: usize> Striped<N> {
     fn all(&self, counter: usize) -> impl Iterator<Item = &AtomicU64> {
         self.own
             .iter()
-            .chain([&self.shared])
-            .map(move |Stripe(counters)| &counters[counter])
+            .map(|Stripe(counters)| counters)
+            .chain([self.shared()])
+            .map(move |counters| &counters[counter])
     }
+
+    fn shared(&self) -> &Counters<N> {
+        match &self.shared {
+            Shared::Apart(stripe) => &stripe.0,
+            Shared::Compact(counters) => counters,
+        }
+    }
+}
+
+/// Room for a runtime's workers and as many threads beside them.
+pub(crate) fn stripes() -> usize {
+    // Asked once: the answer comes from the file system.
+    static THREADS: OnceLock<usize> = OnceLock::new();
+    let threads = *THREADS.get_or_init(|| thread::available_parallelism().map_or(1, NonZero::get));
+    (2 * threads).clamp(4, 64)
+}
+
+/// The number of the thread that asks, which is nobody else's as long as it lives; or one that is too large for any use.
+#[inline]
+pub(crate) fn number_of_this_thread() -> usize {
+    number::of_this_thread()
 }
 
 /// Picks one of several copies of something that many threads would otherwise all write to, for the thread that asks. Two
@@ -277,6 +309,17 @@ mod tests {
             (counters.sum(0), counters.sum(1)),
             (threads * 750, threads * 250)
         );
+    }
+
+    #[test]
+    fn sums_of_the_compact_form_are_exact_too() {
+        let counters = Striped::<2>::compact();
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..1_000).for_each(|_| counters.add(1)));
+            }
+        });
+        assert_eq!((counters.sum(0), counters.sum(1)), (0, 8_000));
     }
 
     #[test]

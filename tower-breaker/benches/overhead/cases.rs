@@ -1,14 +1,18 @@
 //! What is measured.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
 
-use tower::{Service, limit::GlobalConcurrencyLimitLayer, timeout::TimeoutLayer};
+use tower::{Layer, Service, limit::GlobalConcurrencyLimitLayer, timeout::TimeoutLayer};
 use tower_breaker::{
     Bulkhead, BulkheadLayer, CircuitBreaker, CircuitBreakerLayer, FailureRate, FallbackLayer,
-    SlowCallRate, Throttle, ThrottleLayer,
+    Keyed, KeyedLayer, SlowCallRate, Throttle, ThrottleLayer,
     breaker::{CircuitBreakerBuilder, QuantaClock},
     bulkhead::limit::{Aimd, Algorithm, Gradient2, Vegas},
     classify::Overload,
+    keyed::by,
 };
 
 use crate::bodies;
@@ -186,6 +190,10 @@ pub fn all() -> Vec<Case> {
             Kind::Ours,
             bodies::layered(stack_to_the_end),
         ),
+        keyed("keyed-10k", Kind::Ours, 10_000, false),
+        keyed("keyed-1", Kind::Context, 1, false),
+        keyed("keyed-1, striped", Kind::Context, 1, true),
+        keyed("keyed-100", Kind::Context, 100, false),
         context(
             "bulkhead, may wait",
             layered(typed_bulkhead(&queueing).waiting()),
@@ -206,6 +214,48 @@ pub fn all() -> Vec<Case> {
             context("tower-timeout", layered(TimeoutLayer::new(forever))),
         ),
     ]
+}
+
+/// A circuit for each of so many hosts, all of which have been called before, and are called by turns in an order of chance that is
+/// always the same; each thread begins elsewhere. The circuits have a rule about failures in a row, as `breaker-closed-consecutive` has.
+fn keyed(name: &'static str, kind: Kind, hosts: usize, striped: bool) -> Case {
+    let breakers = Keyed::breakers(|host: &String| {
+        CircuitBreaker::builder(host.as_str()).consecutive_failures(5)
+    })
+    .overflow(CircuitBreaker::builder("overflow").consecutive_failures(5))
+    .capacity(hosts);
+    let breakers = if striped {
+        breakers.striped()
+    } else {
+        breakers
+    };
+    let breakers = breakers.build().unwrap();
+    let mut names: Vec<String> = (0..hosts)
+        .map(|host| format!("host-{host:05}.example"))
+        .collect();
+    // Fisher and Yates, with Knuth's linear congruential generator.
+    let mut chance = 1_u64;
+    for at in (1..hosts).rev() {
+        chance = chance
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        names.swap(at, (chance >> 33) as usize % (at + 1));
+    }
+    for name in &names {
+        breakers.try_acquire(name.as_str()).unwrap().success();
+    }
+    // One after the other in memory: the key of a request that has just been read is in the processor's cache.
+    let length = names[0].len();
+    let names: &'static str = names.concat().leak();
+    let threads = AtomicUsize::new(0);
+    Case::new(name, kind, move || {
+        let begin = threads.fetch_add(1, Ordering::Relaxed) * 3_333;
+        let host = by::part(move |request: &u64| {
+            let at = (begin + *request as usize) % hosts * length;
+            Some(&names[at..at + length])
+        });
+        KeyedLayer::new(breakers.clone(), host).typed().layer(Bare)
+    })
 }
 
 fn ours<S>(name: &'static str, service: impl Fn() -> S + 'static) -> Case

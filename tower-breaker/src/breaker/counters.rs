@@ -48,8 +48,13 @@ pub(super) struct Totals {
 pub(super) struct Counters(Striped<COUNTS>);
 
 impl Counters {
-    pub(super) fn new() -> Self {
-        Self(Striped::new())
+    /// `compact`: in one place, not in one for each thread.
+    pub(super) fn new(compact: bool) -> Self {
+        Self(if compact {
+            Striped::compact()
+        } else {
+            Striped::new()
+        })
     }
 
     #[inline]

@@ -32,7 +32,7 @@ pin_project! {
 }
 
 impl<F, K, M> CircuitBreakerFuture<F, K, M> {
-    pub(super) fn running(inner: F, admission: Admission, judge: K, mode: M) -> Self {
+    pub(crate) fn running(inner: F, admission: Admission, judge: K, mode: M) -> Self {
         Self {
             state: State::Running {
                 inner,
@@ -43,7 +43,7 @@ impl<F, K, M> CircuitBreakerFuture<F, K, M> {
         }
     }
 
-    pub(super) fn refused(refused: Refused, mode: M) -> Self {
+    pub(crate) fn refused(refused: Refused, mode: M) -> Self {
         Self {
             state: State::Refused {
                 refused: Some(refused),

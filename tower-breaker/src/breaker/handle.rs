@@ -73,7 +73,7 @@ impl CircuitBreaker {
                 reads_the_end: slow_call < u64::MAX || machine.reads_the_clock(),
                 slow_call,
                 machine,
-                counters: Counters::new(),
+                counters: Counters::new(parts.compact),
                 on_abandoned: parts.on_abandoned,
                 recovery: parts.recovery,
                 dry_run: AtomicBool::new(parts.dry_run),

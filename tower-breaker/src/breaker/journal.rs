@@ -35,9 +35,8 @@ pub(super) struct Journal {
 
 struct Books {
     total: u64,
-    counts: TransitionCounts,
-    // As they were when the episode began.
-    totals: Totals,
+    // Made with the first transition: most circuits make none.
+    history: Option<Box<History>>,
     // Arrived before a transition that comes before them.
     early: Vec<Transition>,
     // With those who had subscribed by then.
@@ -46,7 +45,6 @@ struct Books {
     recent: VecDeque<Transition>,
     state: State,
     since: Instant,
-    spent: TimeInState,
     // Shared with whoever is delivering, who must not hold the lock.
     subscribers: Arc<Vec<UnboundedSender<Transition>>>,
     // Since when the backend of the open circuit is known to be well.
@@ -54,19 +52,26 @@ struct Books {
     open_while_healthy: Duration,
 }
 
+#[derive(Default)]
+struct History {
+    counts: TransitionCounts,
+    // As they were when the episode began.
+    totals: Totals,
+    // Without the episode that has not ended.
+    spent: TimeInState,
+}
+
 impl Journal {
     pub(super) fn new(listeners: Vec<Listener>, start: Instant) -> Self {
         let books = Books {
             total: 0,
-            counts: TransitionCounts::default(),
-            totals: Totals::default(),
+            history: None,
             early: Vec::new(),
             undelivered: VecDeque::new(),
             delivering: false,
             recent: VecDeque::new(),
             state: State::Closed,
             since: start,
-            spent: TimeInState::default(),
             subscribers: Arc::default(),
             healthy_since: None,
             open_while_healthy: Duration::ZERO,
@@ -135,7 +140,11 @@ impl Journal {
     }
 
     pub(super) fn counts(&self) -> TransitionCounts {
-        self.books().counts
+        let books = self.books();
+        books
+            .history
+            .as_ref()
+            .map_or_else(TransitionCounts::default, |history| history.counts)
     }
 
     pub(super) fn recent(&self) -> Vec<Transition> {
@@ -145,7 +154,8 @@ impl Journal {
     /// Time spent in each state, the current one included.
     pub(super) fn time_in_state(&self, now: Instant) -> TimeInState {
         let books = self.books();
-        let mut spent = books.spent;
+        let history = books.history.as_ref();
+        let mut spent = history.map_or_else(TimeInState::default, |history| history.spent);
         *spent.of(books.state) += now.saturating_duration_since(books.since);
         spent
     }
@@ -177,13 +187,14 @@ impl Books {
 
     fn enter(&mut self, mut transition: Transition, totals: Totals, deliver: bool) {
         self.total += 1;
-        self.counts.add(&transition);
         // Each maker read the clock for itself, so two close together may have the wrong order.
         transition.at = transition.at.max(self.since);
         let spent = transition.at.saturating_duration_since(self.since);
-        *self.spent.of(self.state) += spent;
-        transition.ended = totals.since(&self.totals, spent);
-        self.totals = totals;
+        let history = self.history.get_or_insert_default();
+        history.counts.add(&transition);
+        *history.spent.of(self.state) += spent;
+        transition.ended = totals.since(&history.totals, spent);
+        history.totals = totals;
         self.add_healthy(transition.at);
         if transition.to == State::Open {
             // What was found out before it opened says nothing.

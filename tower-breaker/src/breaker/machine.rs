@@ -8,6 +8,7 @@
 
 mod fresh;
 mod manual;
+mod rest;
 mod ticket;
 mod trial;
 
@@ -30,17 +31,20 @@ use crate::{
 
 pub(super) use self::{
     manual::Manual,
+    rest::Rest,
     ticket::{Standing, Ticket},
 };
 
+// In this order: what every call needs is together, at the beginning.
+#[repr(C)]
 pub(super) struct Machine {
     word: AtomicU64,
+    gauges: Box<[Gauge]>,
+    reads_the_clock: bool,
     // When the open wait ends, or the hold of a circuit forced closed for a time.
     deadline: Deadline,
     // When the last closed episode began. Never goes back.
     closed_at: AtomicU64,
-    gauges: Box<[Gauge]>,
-    reads_the_clock: bool,
     leases: Option<Leases>,
     ramping: Option<Ramping>,
     waits: Waits,

@@ -134,6 +134,7 @@ mod gate;
 mod gauge;
 mod handle;
 mod journal;
+mod keyed;
 mod layer;
 mod leases;
 #[cfg(all(test, breaker_loom))]
@@ -159,6 +160,7 @@ pub use self::clock::QuantaClock;
 pub use self::config::CircuitBreakerConfig;
 #[cfg(feature = "http")]
 pub use self::end_of_body::EndOfBodyLayer;
+pub(crate) use self::permit::Admission;
 pub use self::{
     builder::{
         CircuitBreakerBuilder, FailureRate, OpenWait, Preset, Ramp, SlowCallRate, TrialRate,

@@ -34,6 +34,13 @@ impl Admission {
         Ok(Self::new(shared, entry))
     }
 
+    /// Only if the circuit is closed, with nothing to ask but the rules.
+    #[inline]
+    pub(super) fn acquire_if_closed(shared: &Owner<Shared>) -> Option<Self> {
+        let entry = shared.admit_if_closed()?;
+        Some(Self::new(shared, entry))
+    }
+
     /// Not on behalf of a caller: nobody is refused.
     pub(super) fn unasked(shared: &Owner<Shared>) -> Option<Self> {
         let entry = shared.admit_unasked()?;
@@ -236,7 +243,7 @@ pub struct Permit {
 
 impl Permit {
     #[inline(always)]
-    pub(super) fn new(mut admission: Admission) -> Self {
+    pub(crate) fn new(mut admission: Admission) -> Self {
         let ticket = &mut admission.entry.ticket;
         *ticket = ticket.in_panic(thread::panicking());
         Self { admission }

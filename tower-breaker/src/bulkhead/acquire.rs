@@ -52,7 +52,7 @@ impl Acquire {
     }
 
     // For a caller that can spare itself work when it is refused right away.
-    pub(super) fn unless_refused(self) -> Result<Self, Refused> {
+    pub(crate) fn unless_refused(self) -> Result<Self, Refused> {
         match self.state {
             State::Refused(refused) => Err(refused),
             state => Ok(Self {

@@ -167,6 +167,12 @@ impl BulkheadBuilder {
     ///
     /// Names every option that is missing or out of range, all at once.
     pub fn build(self) -> Result<Bulkhead, BuildError> {
+        self.build_as(false)
+    }
+
+    /// As [`build`](Self::build). `compact`: for bulkheads of which there are thousands, with what is there for each thread in one
+    /// place for all.
+    pub(crate) fn build_as(self, compact: bool) -> Result<Bulkhead, BuildError> {
         let mut problems = Vec::new();
         if self.name.is_empty() {
             problems.push(Problem::new(
@@ -247,7 +253,7 @@ impl BulkheadBuilder {
             let clock = self.clock.unwrap_or_else(|| Box::new(TokioClock));
             Adaptive::new(clock, algorithm, limits, self.window.unwrap_or_default())
         });
-        Ok(Bulkhead::from_gate(Gate::with(settings, adaptive)))
+        Ok(Bulkhead::from_gate(Gate::with(settings, adaptive, compact)))
     }
 
     fn check_priority_shares(&self, problems: &mut Vec<Problem>) -> PriorityShares {

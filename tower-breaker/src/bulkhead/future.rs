@@ -99,7 +99,7 @@ pin_project! {
 
 impl<F, M, K> ResponseFuture<F, M, K> {
     #[inline]
-    pub(super) fn running(call: F, permit: BulkheadPermit, judge: K, mode: M) -> Self {
+    pub(crate) fn running(call: F, permit: BulkheadPermit, judge: K, mode: M) -> Self {
         Self {
             state: State::Running {
                 call,
@@ -111,7 +111,7 @@ impl<F, M, K> ResponseFuture<F, M, K> {
     }
 
     #[inline]
-    pub(super) fn refused(refused: Refused, mode: M) -> Self {
+    pub(crate) fn refused(refused: Refused, mode: M) -> Self {
         Self {
             state: State::Refused {
                 refused: Some(refused),
@@ -233,13 +233,13 @@ struct Parts<S, Req, M, K> {
 
 impl<S: Service<Req>, Req, M, K> WaitingFuture<S, Req, M, K> {
     #[inline]
-    pub(super) fn calling(call: ResponseFuture<S::Future, M, K>) -> Self {
+    pub(crate) fn calling(call: ResponseFuture<S::Future, M, K>) -> Self {
         Self {
             stage: Stage::Calling { call },
         }
     }
 
-    pub(super) fn waiting(permit: Acquire, service: S, request: Req, judge: K, mode: M) -> Self {
+    pub(crate) fn waiting(permit: Acquire, service: S, request: Req, judge: K, mode: M) -> Self {
         Self {
             stage: Stage::Waiting {
                 permit,

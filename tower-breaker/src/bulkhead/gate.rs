@@ -94,7 +94,8 @@ pub(super) struct Gate {
     // The lowest priority, as a number, with which a call of no partition may come to the queue: any while it has a place, and then
     // those for whom somebody might have to make room. Written under the lock; a look without it may be a little late.
     door: AtomicU32,
-    adaptive: Option<Adaptive>,
+    // Apart, since it is large and most limits are fixed.
+    adaptive: Option<Box<Adaptive>>,
     counts: Striped<COUNTS>,
     journal: Journal,
     line: Mutex<Line>,
@@ -125,11 +126,12 @@ unsafe impl Lender for Gate {
 impl Gate {
     #[cfg(test)]
     pub(super) fn new(settings: Settings) -> Self {
-        Self::with(settings, None)
+        Self::with(settings, None, false)
     }
 
-    /// With a limit that finds itself, if there is an `adaptive`; `max_concurrent` is where it begins.
-    pub(super) fn with(settings: Settings, adaptive: Option<Adaptive>) -> Self {
+    /// With a limit that finds itself, if there is an `adaptive`; `max_concurrent` is where it begins. `compact`: for bulkheads of which
+    /// there are thousands, with what is there for each thread in one place for all.
+    pub(super) fn with(settings: Settings, adaptive: Option<Adaptive>, compact: bool) -> Self {
         // All the seats that will ever be needed, so that a growing limit allocates nothing.
         let largest = adaptive
             .as_ref()
@@ -156,14 +158,18 @@ impl Gate {
             dry_run: AtomicBool::new(settings.dry_run),
             total: AtomicU32::new(settings.max_concurrent as u32),
             door: AtomicU32::new(0),
-            counts: Striped::new(),
+            counts: if compact {
+                Striped::compact()
+            } else {
+                Striped::new()
+            },
             line: Mutex::new(Line {
                 queue: Queue::new(compartments.len(), 0),
                 watchers: Watchers::default(),
                 waits: WaitBooks::default(),
             }),
             compartments,
-            adaptive,
+            adaptive: adaptive.map(Box::new),
         };
         let mut line = gate.line();
         line.queue.prepare(gate.seats_for(largest));
@@ -243,7 +249,7 @@ impl Gate {
 
     #[inline]
     pub(super) fn adaptive(&self) -> Option<&Adaptive> {
-        self.adaptive.as_ref()
+        self.adaptive.as_deref()
     }
 
     #[inline]

@@ -169,22 +169,37 @@ impl Bulkhead {
         Acquire::new(&self.gate, self.place)
     }
 
+    /// Whether nobody runs or waits, and this is the only handle.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.gate.is_alone()
+    }
+
+    /// Whether its limit finds itself.
+    pub(crate) fn is_adaptive(&self) -> bool {
+        self.gate.adaptive().is_some()
+    }
+
+    /// Whether both are handles of one bulkhead.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.gate.is(&other.gate)
+    }
+
     #[inline]
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.gate.is_full(self.place)
     }
 
     // Like `try_acquire`, for a caller that has another use for a refusal than to count it. `waits` says whether he would wait, which
     // only matters to the books of a dry run.
     #[inline]
-    pub(super) fn try_enter(&self, waits: bool) -> Option<BulkheadPermit> {
+    pub(crate) fn try_enter(&self, waits: bool) -> Option<BulkheadPermit> {
         self.gate
             .try_enter(self.place, waits)
             .then(|| BulkheadPermit::new(&self.gate, self.place))
     }
 
     #[inline]
-    pub(super) fn reject(&self, reason: Reason) -> Refused {
+    pub(crate) fn reject(&self, reason: Reason) -> Refused {
         self.gate.reject(self.place, reason)
     }
 

@@ -67,6 +67,7 @@ pub(in crate::breaker) struct Parts {
     pub(in crate::breaker) dry_run: bool,
     pub(in crate::breaker) time: Time,
     pub(in crate::breaker) listeners: Vec<Listener>,
+    pub(in crate::breaker) compact: bool,
 }
 
 impl CircuitBreakerBuilder {
@@ -225,6 +226,11 @@ impl CircuitBreakerBuilder {
 
     /// Builds the circuit breaker, closed, or says everything that is wrong with it.
     pub fn build(self) -> Result<CircuitBreaker, BuildError> {
+        self.build_as(false)
+    }
+
+    /// As [`build`](Self::build). `compact`: for circuits of which there are thousands, with the totals in one place for all threads.
+    pub(crate) fn build_as(self, compact: bool) -> Result<CircuitBreaker, BuildError> {
         let mut problems = Vec::new();
         let policy = self.check(&mut problems);
         BuildError::check("circuit breaker", &self.name, problems)?;
@@ -236,6 +242,7 @@ impl CircuitBreakerBuilder {
             dry_run: self.dry_run,
             time: self.clock.map_or_else(Time::of_tokio, Time::of),
             listeners: self.listeners,
+            compact,
         }))
     }
 

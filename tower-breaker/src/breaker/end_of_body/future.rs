@@ -46,7 +46,7 @@ pin_project! {
 }
 
 impl<F, K, M, L> EndOfBodyFuture<F, K, M, L> {
-    pub(super) fn running(
+    pub(crate) fn running(
         inner: F,
         admission: Admission,
         judge: K,
@@ -62,7 +62,7 @@ impl<F, K, M, L> EndOfBodyFuture<F, K, M, L> {
         }
     }
 
-    pub(super) fn refused(refused: Refused, mode: M, limit: L) -> Self {
+    pub(crate) fn refused(refused: Refused, mode: M, limit: L) -> Self {
         let refused = Some(refused);
         Self {
             state: State::Refused { refused },

@@ -38,7 +38,7 @@ pin_project! {
 
 impl<F, M, L> EndOfBodyFuture<F, M, L> {
     #[inline]
-    pub(super) fn new(call: F, asked: Asked, mode: M, limit: L) -> Self {
+    pub(crate) fn new(call: F, asked: Asked, mode: M, limit: L) -> Self {
         Self {
             call,
             asked,
