@@ -25,6 +25,8 @@ use crate::{
     mode::ErrorMode,
 };
 
+type Bulkheads<K, S, X, A, M> = KeyedLayer<Keyed<K, Bulkhead, S>, X, A, M>;
+
 /// As [`Admit`], but a call keeps its permit until the body of its response has ended. Made by [`KeyedLayer::until_end_of_body`].
 #[derive(Debug, Clone, Copy)]
 pub struct HoldPermit<W = Refuse, C = EveryError, L = NoStallLimit> {
@@ -50,7 +52,7 @@ impl<K, S, X, W, C, L, M> KeyedLayer<Keyed<K, Bulkhead, S>, X, HoldPermit<W, C, 
     pub fn stall_after(
         self,
         limit: Duration,
-    ) -> KeyedLayer<Keyed<K, Bulkhead, S>, X, HoldPermit<W, C, StallAfter>, M> {
+    ) -> Bulkheads<K, S, X, HoldPermit<W, C, StallAfter>, M> {
         self.action(|action| HoldPermit {
             admit: action.admit,
             limit: StallAfter::new(limit),
