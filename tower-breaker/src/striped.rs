@@ -68,8 +68,10 @@ impl<const N: usize> Striped<N> {
     /// As [`add`](Self::add), still to be made, by this thread.
     #[inline]
     pub(crate) fn addition(&self, counter: usize) -> Addition<'_> {
-        let own = self.own.get(number::of_this_thread());
-        Addition::new(own.map(|own| &own.0[counter]), &self.shared()[counter])
+        match self.own.get(number::of_this_thread()) {
+            Some(Stripe(own)) => Addition::new(Some(&own[counter]), &own[counter]),
+            None => Addition::new(None, &self.shared()[counter]),
+        }
     }
 
     /// Adds any amount. Sums wrap around at 2⁶⁴.
