@@ -98,7 +98,7 @@ impl<T: Lender> Owner<T> {
     ///
     /// The caller has counted the loan's beginning in the value, and will count its end after the last use of what this gives,
     /// and at most once.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn lend(&self) -> Loan<T> {
         Loan(self.0)
     }
@@ -172,7 +172,7 @@ impl<T: Lender> Loan<T> {
     }
 
     /// Ends the loan, where that can always be done.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn end(self, find: impl for<'a> FnOnce(&'a T) -> T::Ending<'a>)
     where
         T: Lender<Rest = Infallible>,
@@ -181,7 +181,7 @@ impl<T: Lender> Loan<T> {
     }
 
     /// Ends the loan, if what `find` finds can be done; else gives it back.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn try_end(
         self,
         find: impl for<'a> FnOnce(&'a T) -> T::Ending<'a>,

@@ -113,7 +113,7 @@ impl Gate {
     }
 
     /// Lets a call pass, or refuses it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enter(&mut self) -> Result<Admission, Refused> {
         match self.readiness {
             Readiness::Refusing(denied, generation) => {

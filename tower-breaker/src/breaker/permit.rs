@@ -28,7 +28,7 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
-    #[inline]
+    #[inline(always)]
     pub(super) fn acquire(shared: &Owner<Shared>) -> Result<Self, Refused> {
         let entry = shared.admit()?;
         Ok(Self::new(shared, entry))
@@ -53,7 +53,7 @@ impl Admission {
     }
 
     // Only with an entry that was just made: it is what counted the loan's beginning.
-    #[inline]
+    #[inline(always)]
     #[allow(unsafe_code)]
     fn new(shared: &Owner<Shared>, entry: Entry) -> Self {
         // SAFETY: `entry` is of a call that has just been counted as admitted, and is used for nothing else. The loan is
@@ -65,13 +65,13 @@ impl Admission {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn settle(&mut self, outcome: Outcome) {
         self.settle_hinted(outcome, None);
     }
 
     /// As [`settle`](Self::settle), with how long the server asks to be left alone.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn settle_hinted(&mut self, outcome: Outcome, hint: Option<Duration>) {
         if let Some(loan) = self.loan.take() {
             settle(loan, self.entry, outcome, hint);
@@ -96,7 +96,7 @@ impl Admission {
     }
 
     /// Runs code of the inner service. If it panics, that is a failure of the call, recorded before the panic goes on.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn watch<T>(&mut self, run: impl FnOnce() -> T) -> T {
         struct Panicked<'a>(&'a mut Admission);
         impl Drop for Panicked<'_> {

@@ -83,7 +83,7 @@ where
             .map_err(|err| mode.inner(err))
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: Req) -> Self::Future {
         match self.gate.enter() {
             Ok(mut admission) => {

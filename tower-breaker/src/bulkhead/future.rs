@@ -42,7 +42,7 @@ struct AtAnswer;
 impl<M: ErrorMode<Res, Err>, Res, Err> Ending<M, Res, Err> for AtAnswer {
     type Output = Result<Res, M::Error>;
 
-    #[inline]
+    #[inline(always)]
     fn ended(
         &mut self,
         _: &mut Result<Res, Err>,
@@ -54,7 +54,7 @@ impl<M: ErrorMode<Res, Err>, Res, Err> Ending<M, Res, Err> for AtAnswer {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn answer(self, result: Result<Res, Err>, mode: &M) -> Self::Output {
         result.map_err(|err| mode.inner(err))
     }
@@ -98,7 +98,7 @@ pin_project! {
 }
 
 impl<F, M, K> ResponseFuture<F, M, K> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn running(call: F, permit: BulkheadPermit, judge: K, mode: M) -> Self {
         Self {
             state: State::Running {
@@ -129,7 +129,7 @@ where
 {
     type Output = Result<Res, M::Error>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.poll_to(cx, AtAnswer)
     }
@@ -144,7 +144,7 @@ where
     type Response = Res;
     type Error = Err;
 
-    #[inline]
+    #[inline(always)]
     fn poll_to<E>(self: Pin<&mut Self>, cx: &mut Context<'_>, mut ending: E) -> Poll<E::Output>
     where
         E: Ending<M, Res, Err>,
@@ -262,7 +262,7 @@ where
 {
     type Output = Result<S::Response, M::Error>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.poll_to(cx, AtAnswer)
     }
@@ -277,7 +277,7 @@ where
     type Response = S::Response;
     type Error = S::Error;
 
-    #[inline]
+    #[inline(always)]
     fn poll_to<E>(self: Pin<&mut Self>, cx: &mut Context<'_>, mut ending: E) -> Poll<E::Output>
     where
         E: Ending<M, S::Response, S::Error>,

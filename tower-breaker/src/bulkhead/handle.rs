@@ -191,7 +191,7 @@ impl Bulkhead {
 
     // Like `try_acquire`, for a caller that has another use for a refusal than to count it. `waits` says whether he would wait, which
     // only matters to the books of a dry run.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn try_enter(&self, waits: bool) -> Option<BulkheadPermit> {
         self.gate
             .try_enter(self.place, waits)

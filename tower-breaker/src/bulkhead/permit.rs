@@ -32,7 +32,7 @@ pub struct BulkheadPermit {
 
 impl BulkheadPermit {
     // The caller has entered the gate and hands its duty to leave over to the permit.
-    #[inline]
+    #[inline(always)]
     #[allow(unsafe_code)]
     pub(super) fn new(gate: &Owner<Gate>, place: Place) -> Self {
         // SAFETY: the call has just been counted in flight, and on nobody else's account. The loan is taken out of the option by
@@ -51,7 +51,7 @@ impl BulkheadPermit {
     }
 
     // Whether it is of interest how the call went.
-    #[inline]
+    #[inline(always)]
     pub(super) fn listens(&self) -> bool {
         self.loan
             .as_ref()
@@ -64,13 +64,13 @@ impl BulkheadPermit {
     /// # Panics
     ///
     /// When the [`Algorithm`](super::limit::Algorithm) does, or the clock. The permit is given back all the same.
-    #[inline]
+    #[inline(always)]
     pub fn finish(self, outcome: Outcome) {
         self.tell(outcome);
     }
 
     // As `finish`, for a call that goes on to use its place.
-    #[inline]
+    #[inline(always)]
     pub(super) fn tell(&self, outcome: Outcome) {
         let Some(gate) = &self.loan else { return };
         if let Some(adaptive) = gate.adaptive() {
@@ -90,7 +90,7 @@ impl From<Verdict> for Outcome {
 }
 
 /// Runs code of the inner service. If it panics, the permit is given back before the panic goes on.
-#[inline]
+#[inline(always)]
 pub(super) fn release_on_panic<T>(
     permit: &mut Option<BulkheadPermit>,
     run: impl FnOnce() -> T,
@@ -108,7 +108,7 @@ pub(super) fn release_on_panic<T>(
 }
 
 impl Drop for BulkheadPermit {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         let Some(loan) = self.loan.take() else { return };
         if let Err(NotEnded { loan, rest }) = loan.try_end(|gate| gate.leaving(self.place)) {

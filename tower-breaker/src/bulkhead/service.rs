@@ -139,7 +139,7 @@ where
             .map_err(|err| self.mode.inner(err))
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: Req) -> Self::Future {
         if !mem::take(&mut self.ready_because_full) {
             if let Some(permit) = self.bulkhead.try_enter(false) {
@@ -172,7 +172,7 @@ where
             .map_err(|err| self.mode.inner(err))
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: Req) -> Self::Future {
         self.ready_because_full = false;
         if self.asked == Asked::Ready {

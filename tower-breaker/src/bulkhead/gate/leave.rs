@@ -30,7 +30,7 @@ pub(in crate::bulkhead) struct Leaving<'a> {
 
 impl Gate {
     /// Gives a permit back if that is all there is to do.
-    #[inline]
+    #[inline(always)]
     pub(in crate::bulkhead) fn leaving(&self, place: Place) -> Leaving<'_> {
         let partition = match place.partition() {
             None => None,
@@ -66,7 +66,7 @@ impl Leaving<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn leave(self) -> Result<(), Left> {
         match self.partition {
             None => try_leave_pool(self.pool, Left::NotYet),
@@ -88,7 +88,7 @@ impl Leaving<'_> {
 impl Ending for Leaving<'_> {
     type Rest = Left;
 
-    #[inline]
+    #[inline(always)]
     fn count(self) -> Result<(), Left> {
         match self.anyway {
             None => self.leave(),
@@ -104,7 +104,7 @@ fn leave_pool(pool: &AtomicU64) {
     let _ = Word::update(pool, |word| Some(word.leave()));
 }
 
-#[inline]
+#[inline(always)]
 fn try_leave_pool(pool: &AtomicU64, otherwise: Left) -> Result<(), Left> {
     let left = Word::update(pool, |word| word.needs_no_attention().then(|| word.leave()));
     left.map(drop).map_err(|_| otherwise)

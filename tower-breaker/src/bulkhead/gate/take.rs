@@ -60,7 +60,7 @@ impl Gate {
 
     /// Takes a permit if one is free; `waits` says whether the caller would wait for one, which only matters to the books of a dry
     /// run. The caller owes one end of a permit for every `true`.
-    #[inline]
+    #[inline(always)]
     pub(in crate::bulkhead) fn try_enter(&self, place: Place, waits: bool) -> bool {
         if place.is_plain()
             && Word::update(&self.word, |word| word.has_room().then(|| word.enter())).is_ok()
