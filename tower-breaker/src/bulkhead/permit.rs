@@ -27,7 +27,8 @@ pub struct BulkheadPermit {
     loan: Option<Loan<Gate>>,
     // By the clock of a limit that finds itself; of no meaning otherwise.
     started: u64,
-    place: Place,
+    // A whole word, although a place is less: what is written in narrow pieces and copied in wide ones is waited for.
+    place: u64,
 }
 
 impl BulkheadPermit {
@@ -41,7 +42,7 @@ impl BulkheadPermit {
         let mut permit = Self {
             loan: Some(loan),
             started: 0,
-            place,
+            place: place.to_word(),
         };
         if let Some(adaptive) = gate.adaptive() {
             // With the permit at hand, in case the clock, which is the user's, panics.
@@ -111,8 +112,9 @@ impl Drop for BulkheadPermit {
     #[inline(always)]
     fn drop(&mut self) {
         let Some(loan) = self.loan.take() else { return };
-        if let Err(NotEnded { loan, rest }) = loan.try_end(|gate| gate.leaving(self.place)) {
-            leave_with_care(loan, self.place, rest);
+        let place = Place::from_word(self.place);
+        if let Err(NotEnded { loan, rest }) = loan.try_end(|gate| gate.leaving(place)) {
+            leave_with_care(loan, place, rest);
         }
     }
 }

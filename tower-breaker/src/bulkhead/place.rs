@@ -60,6 +60,14 @@ impl Place {
     pub(super) const PLAIN: Self = Self(0);
     pub(super) const UNDECIDED: Self = Self(UNDECIDED);
 
+    pub(super) const fn to_word(self) -> u64 {
+        self.0 as u64
+    }
+
+    pub(super) const fn from_word(word: u64) -> Self {
+        Self(word as u16)
+    }
+
     pub(super) const fn metered() -> Self {
         Self(METERED)
     }
