@@ -21,7 +21,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// What is wrong with a limit, if anything.
 pub(super) fn limit_problem(max_concurrent: usize) -> Option<Problem> {
     let problem = || {
-        let allowed = format_args!("1 to {MAX_CONCURRENT}");
+        let allowed = format!("1 to {MAX_CONCURRENT}");
         Problem::new("max_concurrent", max_concurrent, allowed)
     };
     (!(1..=MAX_CONCURRENT).contains(&max_concurrent)).then(problem)
@@ -199,7 +199,7 @@ impl BulkheadBuilder {
             }
             (None, Some((initial, min, max))) => {
                 if !(1 <= *min && min <= initial && initial <= max && *max <= MAX_CONCURRENT) {
-                    let allowed = format_args!("limits within {allowed}, `initial` among them");
+                    let allowed = format!("limits within {allowed}, `initial` among them");
                     problems.push(Problem::new("adaptive", (initial, min..=max), allowed));
                 }
                 *initial
@@ -276,7 +276,7 @@ impl BulkheadBuilder {
                 .fold(0.0, f64::max);
             if share < lower {
                 let option = format!("priority_share.{priority}");
-                let allowed = format_args!("no less than that of a lower priority, {lower}");
+                let allowed = format!("no less than that of a lower priority, {lower}");
                 problems.push(Problem::new(option, share, allowed));
             }
         }

@@ -106,7 +106,7 @@ pub(super) fn check(partitions: &[Partition], problems: &mut Vec<Problem>) {
                 "more than 0, to 1",
             ));
         } else if partition.at_most < partition.guaranteed {
-            let allowed = format_args!("no less than `guaranteed`, {}", partition.guaranteed);
+            let allowed = format!("no less than `guaranteed`, {}", partition.guaranteed);
             problems.push(Problem::new(option("at_most"), partition.at_most, allowed));
         }
     }

@@ -141,11 +141,11 @@ impl<K: Hash + Eq, G: Guard, S> KeyedBuilder<K, G, S> {
             problems.push(Problem::new("overflow", None::<()>, "a guard"));
         }
         if !(1..=MAX_CAPACITY).contains(&self.capacity) {
-            let allowed = format_args!("1 to {MAX_CAPACITY}");
+            let allowed = format!("1 to {MAX_CAPACITY}");
             problems.push(Problem::new("capacity", self.capacity, allowed));
         }
         if self.labels > MAX_LABELS {
-            let allowed = format_args!("0 to {MAX_LABELS}");
+            let allowed = format!("0 to {MAX_LABELS}");
             problems.push(Problem::new("labels", self.labels, allowed));
         }
         let Some(overflow) = self.overflow else {

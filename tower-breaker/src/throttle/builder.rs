@@ -106,11 +106,11 @@ impl ThrottleBuilder {
             ));
         }
         if !(1.0..=LARGEST_K).contains(&settings.k) {
-            let allowed = format_args!("1 to {LARGEST_K}");
+            let allowed = format!("1 to {LARGEST_K}");
             problems.push(Problem::new("k", settings.k, allowed));
         }
         if !(SHORTEST_WINDOW..=LONGEST_WINDOW).contains(&self.window) {
-            let allowed = format_args!("{SHORTEST_WINDOW:?} to 1 h");
+            let allowed = format!("{SHORTEST_WINDOW:?} to 1 h");
             problems.push(Problem::new("window", self.window, allowed));
         }
         // Written so that NaN is caught too.

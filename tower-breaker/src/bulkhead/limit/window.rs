@@ -53,7 +53,7 @@ impl Window {
 
     pub(in crate::bulkhead) fn check(&self, problems: &mut Vec<Problem>) {
         if !(SHORTEST..=LONGEST).contains(&self.at_least) {
-            let allowed = format_args!("{SHORTEST:?} to {LONGEST:?}");
+            let allowed = format!("{SHORTEST:?} to {LONGEST:?}");
             problems.push(Problem::new(
                 "limit_window.at_least",
                 self.at_least,
@@ -61,7 +61,7 @@ impl Window {
             ));
         }
         if !(1..=MOST_CALLS).contains(&self.minimum_calls) {
-            let allowed = format_args!("1 to {MOST_CALLS}");
+            let allowed = format!("1 to {MOST_CALLS}");
             problems.push(Problem::new(
                 "limit_window.minimum_calls",
                 self.minimum_calls,
