@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{Bulkhead, CircuitBreaker, Snapshot, bulkhead};
+use crate::{Bulkhead, CircuitBreaker, Keyed, Snapshot, bulkhead};
 
 /// The guards to look at. Clones are one set: what is added to one is seen by every collector that was made with another.
 ///
@@ -57,6 +57,42 @@ impl Guards {
     pub fn bulkhead_as(&self, name: impl Into<Arc<str>>, bulkhead: &Bulkhead) -> &Self {
         let (name, bulkhead) = (name.into(), bulkhead.clone());
         self.source(move |found| found.bulkhead(Arc::clone(&name), bulkhead.snapshot()))
+    }
+
+    /// Adds the circuits of a registry, each under its [label](Keyed::label), so that there are no more names than the registry has labels:
+    /// the rest are added up under `other`. The overflow guard is among them, under its own name.
+    ///
+    /// What a circuit counted after the last look and before it was thrown out is not published; the registry's
+    /// [`totals`](Keyed::totals) have it.
+    pub fn keyed_breakers<K, S>(&self, registry: &Keyed<K, CircuitBreaker, S>) -> &Self
+    where
+        K: Clone + Send + Sync + 'static,
+        S: Send + Sync + 'static,
+    {
+        let registry = registry.clone();
+        self.source(move |found| {
+            let overflow = registry.overflow();
+            found.breaker(overflow.name(), overflow.snapshot());
+            for entry in registry.iter() {
+                found.breaker(entry.label, entry.guard.snapshot());
+            }
+        })
+    }
+
+    /// As [`keyed_breakers`](Self::keyed_breakers), for bulkheads.
+    pub fn keyed_bulkheads<K, S>(&self, registry: &Keyed<K, Bulkhead, S>) -> &Self
+    where
+        K: Clone + Send + Sync + 'static,
+        S: Send + Sync + 'static,
+    {
+        let registry = registry.clone();
+        self.source(move |found| {
+            let overflow = registry.overflow();
+            found.bulkhead(overflow.name(), overflow.snapshot());
+            for entry in registry.iter() {
+                found.bulkhead(entry.label, entry.guard.snapshot());
+            }
+        })
     }
 
     /// Adds guards that come and go: those of a map, of a pool, of a configuration that is reloaded. The function is called

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::advance;
 use tower_breaker::{
-    Bulkhead, CircuitBreaker, Snapshot, State,
+    Bulkhead, CircuitBreaker, Keyed, Snapshot, State,
     breaker::Cause,
     bulkhead::{self, Partition, Priority, Waits},
     observe::{Found, Guards, Metrics},
@@ -568,4 +568,47 @@ async fn each_figure_of_a_bulkhead_is_that_of_its_snapshot_after_every_step() {
             "the steps prove nothing about {metric}"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_has_as_many_names_as_labels_and_what_was_thrown_out_is_not_forgotten() {
+    let hosts = Keyed::breakers(|host: &String| {
+        CircuitBreaker::builder(host.as_str()).consecutive_failures(2)
+    })
+    .overflow(CircuitBreaker::builder("overflow").consecutive_failures(2))
+    .capacity(4)
+    .labels(2)
+    .build()
+    .unwrap();
+    let guards = Guards::new();
+    guards.keyed_breakers(&hosts);
+    let exporter = Exporter::new();
+    let metrics = Metrics::new(guards);
+    let admitted = |scrape: &Scrape, name: &str| {
+        scrape.find(&format!(
+            "circuit_breaker_admitted_total{{name=\"{name}\"}}"
+        ))
+    };
+
+    for host in ["a", "b", "c", "d"] {
+        hosts.try_acquire(host).unwrap().success();
+    }
+    let scrape = exporter.scrape(&metrics);
+    let said = ["a", "b", "c", "d", "other", "overflow"].map(|name| admitted(&scrape, name));
+    assert_eq!(
+        said,
+        [Some(1.0), Some(1.0), None, None, Some(2.0), Some(0.0)]
+    );
+
+    // The first goes, which has been idle longest; its counter stays, and goes on when it comes back.
+    for host in ["b", "c", "d", "e"] {
+        hosts.try_acquire(host).unwrap().success();
+    }
+    assert!(hosts.get("a").is_none());
+    let scrape = exporter.scrape(&metrics);
+    assert_eq!(admitted(&scrape, "a"), Some(1.0));
+    assert_eq!(admitted(&scrape, "other"), Some(5.0));
+    hosts.try_acquire("a").unwrap().success();
+    let scrape = exporter.scrape(&metrics);
+    assert_eq!(admitted(&scrape, "a"), Some(2.0));
 }
