@@ -1,8 +1,17 @@
 //! What counts, and as what.
 
-use std::{convert::Infallible, future::pending, time::Duration};
+use std::{
+    convert::Infallible,
+    future::pending,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use http::{Response, StatusCode};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, Full};
 use tokio::time::sleep;
 use tower::{ServiceBuilder, ServiceExt, service_fn, timeout::TimeoutLayer};
 use tower_breaker::{
@@ -218,4 +227,63 @@ async fn the_next_window_lasts_twice_as_long_as_a_call() {
         bulkhead.try_acquire().unwrap().finish(Outcome::Success);
         assert_eq!(seen.all().len(), windows, "after {after} ms");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn to_the_end_of_the_body_a_slow_reader_is_not_taken_for_a_slow_service() {
+    let (bulkhead, seen) = scripted(10, &[10], 0);
+    let files = ServiceBuilder::new()
+        .layer(
+            BulkheadLayer::new(bulkhead.clone())
+                .classify(HttpOverload)
+                .until_end_of_body(),
+        )
+        .service(service_fn(async |_: Request<()>| {
+            ms(150).await;
+            Ok::<_, BoxError>(Response::new(Full::new(Bytes::from("a file"))))
+        }));
+    let response = files.oneshot(Request::new(())).await.unwrap();
+    assert_eq!(seen.last(), Some((150, 1, false)), "told at the head");
+    assert_eq!(bulkhead.snapshot().in_flight, 1);
+    ms(60_000).await;
+    response.into_body().collect().await.unwrap();
+    assert_eq!(bulkhead.snapshot().in_flight, 0);
+    assert_eq!(bulkhead.snapshot().adaptive.unwrap().windows, 1);
+}
+
+/// A body of which no frame ever comes.
+struct Never;
+
+impl Body for Never {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn to_the_end_of_the_body_a_stall_is_a_drop() {
+    let (bulkhead, seen) = scripted(10, &[10, 5], 0);
+    let files = ServiceBuilder::new()
+        .layer(
+            BulkheadLayer::new(bulkhead.clone())
+                .classify(HttpOverload)
+                .until_end_of_body()
+                .stall_after(Duration::from_secs(2)),
+        )
+        .service(service_fn(async |_: Request<()>| {
+            ms(150).await;
+            Ok::<_, BoxError>(Response::new(Never))
+        }));
+    let response = files.oneshot(Request::new(())).await.unwrap();
+    assert_eq!(seen.last(), Some((150, 1, false)));
+    assert!(response.into_body().collect().await.is_err());
+    assert!(seen.last().is_some_and(|(_, _, dropped)| dropped));
+    assert_eq!(bulkhead.snapshot().in_flight, 0);
+    assert_eq!(bulkhead.snapshot().max_concurrent, 5);
 }

@@ -31,6 +31,9 @@
 //!   what a bulkhead is for: the call does take up a place, whoever is to blame. The stall limit does not end it, since it
 //!   counts only while the reader waits for the body. Bound the time of a whole call, body included, where readers are
 //!   strangers: drop the body, or close the reader's connection.
+//! * A limit that finds itself ([`adaptive`](super::BulkheadBuilder::adaptive)) hears the classifier's verdict, and the latency, when the head
+//!   comes: a slow reader must not look like a slow service. Of the body it hears a stall, as an overload. What gRPC's trailers say comes too late
+//!   for it, unless there is nothing but trailers, which are the head then.
 //! * `max_concurrent` now bounds responses being read, not requests being answered. It has to be larger than before by as
 //!   much as reading takes longer than answering.
 //! * Reading one response to its end while waiting for another one, of the same bulkhead, may wait for ever: a task that
