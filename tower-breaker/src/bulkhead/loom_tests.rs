@@ -3,6 +3,7 @@
 //! Each model first brings the gate to the moment in question on one thread, then lets two threads loose on it.
 
 use std::{
+    cell::Cell,
     sync::Arc,
     task::{Wake, Waker},
     time::Duration,
@@ -63,11 +64,27 @@ fn queue(gate: &Gate) -> Seat {
     queue_at(gate, PLAIN)
 }
 
+std::thread_local! {
+    // Loom runs its threads on one thread of the system.
+    static FIRST_AHEAD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Explores twice, once with each of those who [`race`] ahead: see `breaker::loom_tests::model`.
+fn model(run: impl Fn() + Copy + Send + Sync + 'static) {
+    for first_ahead in [false, true] {
+        FIRST_AHEAD.set(first_ahead);
+        loom::model(run);
+    }
+}
+
 // For what would take minutes otherwise: every interleaving in which each thread is interrupted at most so often.
-fn bounded(model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(4);
-    builder.check(model);
+fn bounded(run: impl Fn() + Copy + Send + Sync + 'static) {
+    for first_ahead in [false, true] {
+        FIRST_AHEAD.set(first_ahead);
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(4);
+        builder.check(run);
+    }
 }
 
 struct Flag(AtomicBool);
@@ -106,6 +123,9 @@ fn race<T: 'static>(
 ) -> T {
     let shared = gate.clone();
     let other = thread::spawn(move || first(&shared));
+    if FIRST_AHEAD.get() {
+        thread::yield_now();
+    }
     let found = second(gate);
     other.join().unwrap();
     found
@@ -113,7 +133,7 @@ fn race<T: 'static>(
 
 #[test]
 fn one_permit_lets_one_call_in_at_a_time() {
-    loom::model(|| {
+    model(|| {
         let gate = gate(1, 0);
         let work = Arc::new(UnsafeCell::new(0));
         // Loom sees two accesses at once, and an access that does not see the one before.
@@ -132,7 +152,7 @@ fn one_permit_lets_one_call_in_at_a_time() {
 
 #[test]
 fn a_permit_is_handed_over_with_all_that_was_done_under_it() {
-    loom::model(|| {
+    model(|| {
         let gate = gate(1, 1);
         let work = Arc::new(UnsafeCell::new(0));
         enter(&gate);
@@ -158,7 +178,7 @@ fn a_permit_is_handed_over_with_all_that_was_done_under_it() {
 
 #[test]
 fn a_call_that_queues_while_the_permit_comes_back_gets_it() {
-    loom::model(|| {
+    model(|| {
         let gate = gate(1, 1);
         enter(&gate);
         let (flag, waker) = Flag::new();
@@ -183,7 +203,7 @@ fn a_call_that_queues_while_the_permit_comes_back_gets_it() {
 
 #[test]
 fn a_waiter_that_looks_while_the_permit_comes_is_woken_or_sees_it() {
-    loom::model(|| {
+    model(|| {
         let gate = gate(1, 1);
         enter(&gate);
         let seat = queue(&gate);
@@ -198,7 +218,7 @@ fn a_waiter_that_looks_while_the_permit_comes_is_woken_or_sees_it() {
 
 #[test]
 fn a_permit_on_its_way_to_a_waiter_that_leaves_is_not_lost() {
-    loom::model(|| {
+    model(|| {
         let gate = gate(1, 1);
         enter(&gate);
         let seat = queue(&gate);
@@ -210,7 +230,7 @@ fn a_permit_on_its_way_to_a_waiter_that_leaves_is_not_lost() {
 
 #[test]
 fn a_permit_on_its_way_to_a_waiter_that_leaves_goes_to_the_next() {
-    loom::model(|| {
+    model(|| {
         let gate = gate(1, 2);
         enter(&gate);
         let (first, second) = (queue(&gate), queue(&gate));
@@ -225,7 +245,7 @@ fn a_permit_on_its_way_to_a_waiter_that_leaves_goes_to_the_next() {
 
 #[test]
 fn a_time_limit_that_passes_while_the_permit_comes_leaves_exactly_one_of_both() {
-    loom::model(|| {
+    model(|| {
         let gate = gate(1, 1);
         enter(&gate);
         let seat = queue(&gate);
@@ -255,7 +275,7 @@ fn two_permits_that_come_back_at_once_serve_two_waiters() {
 
 #[test]
 fn two_permits_that_come_back_at_once_and_one_waiter_leave_one_free() {
-    loom::model(|| {
+    model(|| {
         let gate = gate(2, 1);
         enter(&gate);
         enter(&gate);
@@ -269,7 +289,7 @@ fn two_permits_that_come_back_at_once_and_one_waiter_leave_one_free() {
 
 #[test]
 fn nobody_overtakes_a_waiter() {
-    loom::model(|| {
+    model(|| {
         let gate = gate(1, 1);
         enter(&gate);
         let seat = queue(&gate);
@@ -281,7 +301,7 @@ fn nobody_overtakes_a_waiter() {
 
 #[test]
 fn the_last_place_in_the_queue_is_given_once() {
-    loom::model(|| {
+    model(|| {
         let gate = gate(1, 1);
         enter(&gate);
         let queues = |gate: &Gate| matches!(gate.enter_or_queue(PLAIN), Entry::Queued(_));
@@ -299,7 +319,7 @@ fn the_last_place_in_the_queue_is_given_once() {
 
 #[test]
 fn a_limit_that_grows_while_a_call_queues_lets_it_in() {
-    loom::model(|| {
+    model(|| {
         let gate = gate(1, 1);
         enter(&gate);
         let (flag, waker) = Flag::new();
@@ -335,7 +355,7 @@ fn a_limit_that_grows_while_a_permit_comes_back_serves_two() {
 
 #[test]
 fn no_call_is_admitted_by_a_limit_that_has_been_lowered() {
-    loom::model(|| {
+    model(|| {
         let gate = gate(2, 0);
         enter(&gate);
         let entered = race(
@@ -354,7 +374,7 @@ fn no_call_is_admitted_by_a_limit_that_has_been_lowered() {
 
 #[test]
 fn a_limit_that_shrinks_while_a_permit_comes_back_lets_nobody_in() {
-    loom::model(|| {
+    model(|| {
         let gate = gate(2, 1);
         enter(&gate);
         enter(&gate);
@@ -372,7 +392,7 @@ fn a_limit_that_shrinks_while_a_permit_comes_back_lets_nobody_in() {
 
 #[test]
 fn a_permit_that_comes_back_while_a_more_important_call_queues_goes_to_it_or_to_who_waits() {
-    loom::model(|| {
+    model(|| {
         let gate = gate(1, 2);
         enter(&gate);
         let low = PLAIN.with_priority(Priority::Low);
@@ -392,7 +412,7 @@ fn a_permit_that_comes_back_while_a_more_important_call_queues_goes_to_it_or_to_
 
 #[test]
 fn a_permit_on_its_way_to_a_waiter_that_is_displaced_is_not_lost() {
-    loom::model(|| {
+    model(|| {
         let gate = gate(1, 1);
         enter(&gate);
         let waiting = queue_at(&gate, PLAIN.with_priority(Priority::Low));
@@ -420,7 +440,7 @@ fn halved(max_queue: usize) -> (Arc<Gate>, Place) {
 
 #[test]
 fn a_guaranteed_permit_and_a_borrowed_one_that_come_back_at_once_are_both_there() {
-    loom::model(|| {
+    model(|| {
         let (gate, place) = halved(0);
         assert!(gate.try_enter(place, false) && gate.try_enter(place, false));
         race(
@@ -436,7 +456,7 @@ fn a_guaranteed_permit_and_a_borrowed_one_that_come_back_at_once_are_both_there(
 
 #[test]
 fn who_borrows_while_a_guaranteed_permit_comes_back_takes_one_of_them() {
-    loom::model(|| {
+    model(|| {
         let (gate, place) = halved(0);
         assert!(gate.try_enter(place, false));
         race(
@@ -452,7 +472,7 @@ fn who_borrows_while_a_guaranteed_permit_comes_back_takes_one_of_them() {
 
 #[test]
 fn a_guaranteed_permit_that_comes_back_while_its_partition_queues_is_granted() {
-    loom::model(|| {
+    model(|| {
         let (gate, place) = halved(2);
         enter(&gate);
         assert!(gate.try_enter(place, false));
@@ -476,7 +496,7 @@ fn a_guaranteed_permit_that_comes_back_while_its_partition_queues_is_granted() {
 
 #[test]
 fn a_limit_that_moves_a_guarantee_while_a_permit_comes_back_loses_none() {
-    loom::model(|| {
+    model(|| {
         let (gate, place) = halved(0);
         assert!(gate.try_enter(place, false) && gate.try_enter(place, false));
         // To 2 and 2, with what was borrowed from the pool.
@@ -496,7 +516,7 @@ fn a_limit_that_moves_a_guarantee_while_a_permit_comes_back_loses_none() {
 
 #[test]
 fn who_watches_while_the_permit_comes_back_sees_it_or_is_woken() {
-    loom::model(|| {
+    model(|| {
         let gate = gate(1, 0);
         enter(&gate);
         let (flag, waker) = Flag::new();
