@@ -3,7 +3,7 @@
 use std::{
     hash::{BuildHasher, Hasher},
     sync::{
-        Arc, Barrier,
+        Arc, Barrier, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -406,4 +406,34 @@ fn keys_may_be_numbers_and_guards_bulkheads() {
         (totals.admitted, totals.refused(), totals.in_flight),
         (2, 1, 0)
     );
+}
+
+#[test]
+fn a_listener_of_a_bulkhead_may_use_the_registry() {
+    let shared: Arc<OnceLock<Keyed<String, Bulkhead>>> = Arc::default();
+    let heard = Arc::new(AtomicUsize::new(0));
+    let make = {
+        let (shared, heard) = (shared.clone(), heard.clone());
+        move |key: &String| {
+            let (shared, heard) = (shared.clone(), heard.clone());
+            Bulkhead::builder(key.as_str())
+                .max_concurrent(1)
+                .listener(move |_| {
+                    let registry = shared.get().unwrap();
+                    registry.get_or_make("another");
+                    registry.remove("a third");
+                    heard.fetch_add(1, Ordering::Relaxed);
+                })
+        }
+    };
+    let registry = Keyed::bulkheads(make)
+        .overflow(Bulkhead::builder("overflow").max_concurrent(1))
+        .capacity(10)
+        .build()
+        .unwrap();
+    assert!(shared.set(registry.clone()).is_ok());
+    let _permit = registry.try_acquire("one").unwrap();
+    registry.try_acquire("one").unwrap_err();
+    assert_eq!(heard.load(Ordering::Relaxed), 1, "the listener panicked");
+    assert!(registry.get("another").is_some());
 }

@@ -62,13 +62,27 @@ impl Gate {
     /// run. The caller owes one end of a permit for every `true`.
     #[inline(always)]
     pub(in crate::bulkhead) fn try_enter(&self, place: Place, waits: bool) -> bool {
-        if place.is_plain()
-            && Word::update(&self.word, |word| word.has_room().then(|| word.enter())).is_ok()
-        {
+        self.try_enter_quietly(place) || self.try_enter_slowly(place, waits)
+    }
+
+    /// The same if that is all there is to do: runs no code of the user's, neither wakers nor listeners.
+    #[inline(always)]
+    pub(in crate::bulkhead) fn try_enter_quietly(&self, place: Place) -> bool {
+        let entered = place.is_plain()
+            && Word::update(&self.word, |word| word.has_room().then(|| word.enter())).is_ok();
+        if entered {
             self.count_admitted(Place::default());
-            return true;
         }
-        self.try_enter_slowly(place, waits)
+        entered
+    }
+
+    /// Whether a newcomer is refused, and nobody has to be told or woken for it.
+    pub(in crate::bulkhead) fn refuses_quietly(&self, place: Place) -> bool {
+        let is_simple = place.is_plain()
+            && self.compartments.is_empty()
+            && !self.is_dry_run()
+            && !self.journal.is_observed();
+        is_simple && !self.load().has_permit()
     }
 
     #[inline(never)]
