@@ -3,6 +3,7 @@
 use super::{Gate, WOULD_FULL, WOULD_QUEUE_FULL, WOULD_WAIT};
 use crate::bulkhead::{
     compartment::{Compartment, State},
+    partition::PriorityShares,
     place::{Place, Priority},
     word::Word,
 };
@@ -31,8 +32,12 @@ impl Gate {
     pub(in crate::bulkhead) fn is_full(&self, place: Place) -> bool {
         let word = self.load();
         if place.is_plain() && self.compartments.is_empty() && !self.is_dry_run() {
-            // Where nobody has precedence, a permit that is free while somebody waits is as good as his.
-            return !word.has_room();
+            // Where nobody has precedence, a permit that is free while somebody waits is as good as his. With shares he may wait for
+            // one of his own share, and leave the others to whoever comes.
+            let has_shares = self.shares != PriorityShares::NONE;
+            if word.has_room() || !has_shares || !word.has_permit() {
+                return !word.has_room();
+            }
         }
         self.is_full_for(place, word)
     }
