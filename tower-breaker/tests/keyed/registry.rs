@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tower_breaker::{Bulkhead, CircuitBreaker, FailureRate, Keyed, State, breaker::Ramp};
+use tokio_test::{assert_pending, assert_ready, task};
+use tower_breaker::{
+    Bulkhead, CircuitBreaker, FailureRate, Keyed, State, breaker::Ramp, bulkhead::Priority,
+};
 
 use crate::support::{breaker, breakers, builder, bulkheads, keys};
 
@@ -436,4 +439,17 @@ fn a_listener_of_a_bulkhead_may_use_the_registry() {
     registry.try_acquire("one").unwrap_err();
     assert_eq!(heard.load(Ordering::Relaxed), 1, "the listener panicked");
     assert!(registry.get("another").is_some());
+}
+
+#[test]
+fn whoever_is_displaced_is_among_the_refused_of_the_totals() {
+    let registry = bulkheads(10, 1);
+    let _running = registry.try_acquire("a").unwrap();
+    let bulkhead = registry.get("a").unwrap();
+    let mut low = task::spawn(bulkhead.with_priority(Priority::Low).acquire());
+    assert_pending!(low.poll());
+    let mut high = task::spawn(bulkhead.with_priority(Priority::High).acquire());
+    assert_pending!(high.poll());
+    assert!(assert_ready!(low.poll()).is_err());
+    assert_eq!(registry.totals().refused(), 1);
 }
