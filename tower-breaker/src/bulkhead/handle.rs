@@ -198,6 +198,25 @@ impl Bulkhead {
             .then(|| BulkheadPermit::new(&self.gate, self.place))
     }
 
+    /// As [`try_enter`](Self::try_enter), if no code of the user's runs for it, such as a waker or a listener.
+    #[inline]
+    pub(crate) fn try_enter_quietly(&self) -> Option<BulkheadPermit> {
+        self.gate
+            .try_enter_quietly(self.place)
+            .then(|| BulkheadPermit::new(&self.gate, self.place))
+    }
+
+    /// As [`try_acquire`](Self::try_acquire), likewise.
+    #[inline]
+    pub(crate) fn try_acquire_quietly(&self) -> Option<Result<BulkheadPermit, Refused>> {
+        if let Some(permit) = self.try_enter_quietly() {
+            return Some(Ok(permit));
+        }
+        self.gate
+            .refuses_quietly(self.place)
+            .then(|| Err(self.reject(Reason::BulkheadFull)))
+    }
+
     #[inline]
     pub(crate) fn reject(&self, reason: Reason) -> Refused {
         self.gate.reject(self.place, reason)

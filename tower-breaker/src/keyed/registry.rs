@@ -333,8 +333,11 @@ impl<K, S> Keyed<K, Bulkhead, S> {
         Self: Registry<Q, Guard = Bulkhead>,
         Q: ?Sized,
     {
-        let enter = Bulkhead::try_acquire;
-        self.pass(Some(key), |bulkhead| Some(enter(bulkhead)), enter)
+        self.pass(
+            Some(key),
+            Bulkhead::try_acquire_quietly,
+            Bulkhead::try_acquire,
+        )
     }
 
     /// Takes a permit of this key's bulkhead, waiting for one in its queue if there is room in it, as [`Bulkhead::acquire`] does. Makes the

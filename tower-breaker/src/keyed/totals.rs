@@ -96,6 +96,8 @@ pub struct BulkheadTotals {
     pub queue_full: u64,
     /// Calls that waited for as long as they might.
     pub waited_too_long: u64,
+    /// Calls that had to make room in the queue for one of a higher priority.
+    pub displaced: u64,
     /// Calls that got a permit after waiting.
     pub waits_granted: u64,
     /// Calls whose caller went away while they waited.
@@ -113,6 +115,7 @@ impl BulkheadTotals {
             full: snapshot.refused.full,
             queue_full: snapshot.refused.queue_full,
             waited_too_long: snapshot.refused.waited_too_long,
+            displaced: snapshot.refused.displaced,
             waits_granted: snapshot.waits.granted,
             waits_abandoned: snapshot.waits.abandoned,
             in_flight: snapshot.in_flight as u64,
@@ -122,7 +125,7 @@ impl BulkheadTotals {
 
     /// Calls refused, for whatever reason.
     pub fn refused(&self) -> u64 {
-        self.full + self.queue_full + self.waited_too_long
+        self.full + self.queue_full + self.waited_too_long + self.displaced
     }
 }
 
@@ -133,6 +136,7 @@ impl AddAssign for BulkheadTotals {
             full,
             queue_full,
             waited_too_long,
+            displaced,
             waits_granted,
             waits_abandoned,
             in_flight,
@@ -142,6 +146,7 @@ impl AddAssign for BulkheadTotals {
         self.full += full;
         self.queue_full += queue_full;
         self.waited_too_long += waited_too_long;
+        self.displaced += displaced;
         self.waits_granted += waits_granted;
         self.waits_abandoned += waits_abandoned;
         self.in_flight += in_flight;

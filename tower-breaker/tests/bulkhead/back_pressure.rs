@@ -12,7 +12,7 @@ use tower::{
     Service, ServiceBuilder, ServiceExt, balance::p2c::Balance, buffer::Buffer,
     discover::ServiceList, load::Constant, load_shed::LoadShed, service_fn,
 };
-use tower_breaker::{BoxError, Bulkhead, BulkheadLayer, Reason, Refused};
+use tower_breaker::{BoxError, Bulkhead, BulkheadLayer, Reason, Refused, bulkhead::Priority};
 use tower_layer::Layer;
 
 use crate::support::{load, queueing, refusing};
@@ -284,4 +284,25 @@ fn placed_calls_are_ready_while_any_place_has_a_permit() {
     let mut late = task::spawn(caller.enter(|_, mut service| service.call(3)));
     assert_ready_err!(late.poll());
     drop(full);
+}
+
+#[test]
+fn whoever_waits_for_a_permit_of_a_smaller_share_keeps_nobody_from_being_ready() {
+    let bulkhead = Bulkhead::builder("stock")
+        .max_concurrent(4)
+        .max_queue(4)
+        .priority_share(Priority::Low, 0.5)
+        .build()
+        .unwrap();
+    let low = bulkhead.with_priority(Priority::Low);
+    let _low = [(); 2].map(|()| low.try_acquire().unwrap());
+    let mut waiting = task::spawn(low.acquire());
+    assert_pending!(waiting.poll());
+
+    // Two permits are free, and this one would get one of them.
+    drop(bulkhead.try_acquire().unwrap());
+    let mut caller = task::spawn(echo(&bulkhead));
+    assert_ready_ok!(poll(&mut caller));
+    let mut of_low = task::spawn(echo(&low));
+    assert_pending!(poll(&mut of_low));
 }

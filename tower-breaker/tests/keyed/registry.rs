@@ -3,14 +3,17 @@
 use std::{
     hash::{BuildHasher, Hasher},
     sync::{
-        Arc, Barrier,
+        Arc, Barrier, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use tower_breaker::{Bulkhead, CircuitBreaker, FailureRate, Keyed, State, breaker::Ramp};
+use tokio_test::{assert_pending, assert_ready, task};
+use tower_breaker::{
+    Bulkhead, CircuitBreaker, FailureRate, Keyed, State, breaker::Ramp, bulkhead::Priority,
+};
 
 use crate::support::{breaker, breakers, builder, bulkheads, keys};
 
@@ -406,4 +409,47 @@ fn keys_may_be_numbers_and_guards_bulkheads() {
         (totals.admitted, totals.refused(), totals.in_flight),
         (2, 1, 0)
     );
+}
+
+#[test]
+fn a_listener_of_a_bulkhead_may_use_the_registry() {
+    let shared: Arc<OnceLock<Keyed<String, Bulkhead>>> = Arc::default();
+    let heard = Arc::new(AtomicUsize::new(0));
+    let make = {
+        let (shared, heard) = (shared.clone(), heard.clone());
+        move |key: &String| {
+            let (shared, heard) = (shared.clone(), heard.clone());
+            Bulkhead::builder(key.as_str())
+                .max_concurrent(1)
+                .listener(move |_| {
+                    let registry = shared.get().unwrap();
+                    registry.get_or_make("another");
+                    registry.remove("a third");
+                    heard.fetch_add(1, Ordering::Relaxed);
+                })
+        }
+    };
+    let registry = Keyed::bulkheads(make)
+        .overflow(Bulkhead::builder("overflow").max_concurrent(1))
+        .capacity(10)
+        .build()
+        .unwrap();
+    assert!(shared.set(registry.clone()).is_ok());
+    let _permit = registry.try_acquire("one").unwrap();
+    registry.try_acquire("one").unwrap_err();
+    assert_eq!(heard.load(Ordering::Relaxed), 1, "the listener panicked");
+    assert!(registry.get("another").is_some());
+}
+
+#[test]
+fn whoever_is_displaced_is_among_the_refused_of_the_totals() {
+    let registry = bulkheads(10, 1);
+    let _running = registry.try_acquire("a").unwrap();
+    let bulkhead = registry.get("a").unwrap();
+    let mut low = task::spawn(bulkhead.with_priority(Priority::Low).acquire());
+    assert_pending!(low.poll());
+    let mut high = task::spawn(bulkhead.with_priority(Priority::High).acquire());
+    assert_pending!(high.poll());
+    assert!(assert_ready!(low.poll()).is_err());
+    assert_eq!(registry.totals().refused(), 1);
 }

@@ -3,6 +3,7 @@
 use super::{Gate, WOULD_FULL, WOULD_QUEUE_FULL, WOULD_WAIT};
 use crate::bulkhead::{
     compartment::{Compartment, State},
+    partition::PriorityShares,
     place::{Place, Priority},
     word::Word,
 };
@@ -31,8 +32,12 @@ impl Gate {
     pub(in crate::bulkhead) fn is_full(&self, place: Place) -> bool {
         let word = self.load();
         if place.is_plain() && self.compartments.is_empty() && !self.is_dry_run() {
-            // Where nobody has precedence, a permit that is free while somebody waits is as good as his.
-            return !word.has_room();
+            // Where nobody has precedence, a permit that is free while somebody waits is as good as his. With shares he may wait for
+            // one of his own share, and leave the others to whoever comes.
+            let has_shares = self.shares != PriorityShares::NONE;
+            if word.has_room() || !has_shares || !word.has_permit() {
+                return !word.has_room();
+            }
         }
         self.is_full_for(place, word)
     }
@@ -62,13 +67,27 @@ impl Gate {
     /// run. The caller owes one end of a permit for every `true`.
     #[inline(always)]
     pub(in crate::bulkhead) fn try_enter(&self, place: Place, waits: bool) -> bool {
-        if place.is_plain()
-            && Word::update(&self.word, |word| word.has_room().then(|| word.enter())).is_ok()
-        {
+        self.try_enter_quietly(place) || self.try_enter_slowly(place, waits)
+    }
+
+    /// The same if that is all there is to do: runs no code of the user's, neither wakers nor listeners.
+    #[inline(always)]
+    pub(in crate::bulkhead) fn try_enter_quietly(&self, place: Place) -> bool {
+        let entered = place.is_plain()
+            && Word::update(&self.word, |word| word.has_room().then(|| word.enter())).is_ok();
+        if entered {
             self.count_admitted(Place::default());
-            return true;
         }
-        self.try_enter_slowly(place, waits)
+        entered
+    }
+
+    /// Whether a newcomer is refused, and nobody has to be told or woken for it.
+    pub(in crate::bulkhead) fn refuses_quietly(&self, place: Place) -> bool {
+        let is_simple = place.is_plain()
+            && self.compartments.is_empty()
+            && !self.is_dry_run()
+            && !self.journal.is_observed();
+        is_simple && !self.load().has_permit()
     }
 
     #[inline(never)]

@@ -105,8 +105,7 @@ where
     C: Classify<Req, T::Response, T::Error>,
 {
     let entered = by.with_key(&request, |key| {
-        let enter = |bulkhead: &Bulkhead| bulkhead.try_acquire();
-        registry.pass(key, |bulkhead| Some(enter(bulkhead)), enter)
+        registry.pass(key, Bulkhead::try_acquire_quietly, Bulkhead::try_acquire)
     });
     match entered {
         Ok(permit) => {
@@ -143,7 +142,10 @@ where
     let entered = by.with_key(&request, |key| {
         registry.pass(
             key,
-            |bulkhead| enter_now(bulkhead).map(Entered::Now),
+            |bulkhead| {
+                let permit = is_ready.then(|| bulkhead.try_enter_quietly()).flatten();
+                permit.map(Entered::Now)
+            },
             |bulkhead| match enter_now(bulkhead) {
                 Some(permit) => Entered::Now(permit),
                 None => Entered::Later(bulkhead.acquire().unless_refused()),
