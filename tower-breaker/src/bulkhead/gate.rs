@@ -19,10 +19,13 @@ mod wait;
 mod watch;
 
 use std::{
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    task::Waker,
     time::Duration,
 };
 
@@ -304,6 +307,14 @@ impl Gate {
         }
         self.notice_saturation();
         Refused::new(&self.label, Details::new(reason, None))
+    }
+}
+
+// Whose waker it is may not be a friend: its panic is his, and must not cost whoever gives a permit, or waits for one.
+fn wake(waker: Waker) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        // Dropping it could panic in its turn.
+        mem::forget(payload);
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use tower::{Service, service_fn};
-use tower_breaker::{BoxError, Bulkhead, BulkheadLayer, Reason};
+use tower_breaker::{BoxError, Bulkhead, BulkheadLayer, Reason, bulkhead::Priority};
 use tower_layer::Layer;
 
 use crate::support::{load, queueing, reason, refusing};
@@ -185,4 +185,37 @@ fn readiness_does_not_outlive_a_panic_of_the_next_poll_ready() {
     let mut call = Box::pin(waiting.call(()));
     assert!(matches!(poll(&mut call), Poll::Ready(Ok(()))));
     assert!(waiting.get_ref().is_clone);
+}
+
+struct Hostile;
+
+impl std::task::Wake for Hostile {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker's");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_costs_nobody_else_a_permit_or_a_place() {
+    let bulkhead = Bulkhead::builder("test")
+        .max_concurrent(1)
+        .max_queue(1)
+        .build()
+        .unwrap();
+    let hostile = Waker::from(Arc::new(Hostile));
+    let mut cx = Context::from_waker(&hostile);
+    let held = bulkhead.try_acquire().unwrap();
+    let mut displaced = Box::pin(bulkhead.with_priority(Priority::Low).acquire());
+    assert!(displaced.as_mut().poll(&mut cx).is_pending());
+    // It takes the place of the first, whose waker is called.
+    let mut waiting = Box::pin(bulkhead.acquire());
+    assert!(waiting.as_mut().poll(&mut cx).is_pending());
+    assert_eq!(bulkhead.snapshot().queued, 1);
+    // As is its own, when the permit comes.
+    drop(held);
+    assert_eq!(bulkhead.snapshot().in_flight, 1);
+    drop((displaced, waiting));
+    let snapshot = bulkhead.snapshot();
+    assert_eq!((snapshot.in_flight, snapshot.queued), (0, 0));
+    drop(bulkhead.try_acquire().unwrap());
 }

@@ -5,6 +5,7 @@ use std::{task::Waker, time::Duration};
 use super::{
     Gate, Line,
     take::{As, Take},
+    wake,
 };
 use crate::{
     bulkhead::{
@@ -74,7 +75,7 @@ impl Gate {
         let seat = self.sit_down(&mut line, place);
         drop(line);
         if let Some(waker) = displaced {
-            waker.wake();
+            wake(waker);
         }
         self.notice_saturation();
         if self.serve() {
@@ -220,7 +221,7 @@ impl Gate {
             drop(line);
             has_granted = true;
             if let Some(waker) = waker {
-                waker.wake();
+                wake(waker);
             }
         }
         let word = self.load();

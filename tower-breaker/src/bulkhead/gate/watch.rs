@@ -2,7 +2,7 @@
 
 use std::task::Waker;
 
-use super::Gate;
+use super::{Gate, wake};
 use crate::bulkhead::{
     events::EventKind,
     place::Place,
@@ -49,7 +49,7 @@ impl Gate {
                 self.publish(&line);
             }
             drop(line);
-            wakers.into_iter().flatten().for_each(Waker::wake);
+            wakers.into_iter().flatten().for_each(wake);
         }
     }
 
