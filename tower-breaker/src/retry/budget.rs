@@ -44,7 +44,7 @@ impl TokenBudget {
         let mut problems = Vec::new();
         let mut check = |option, value: u32, least: u32, most: u32| {
             if !(least..=most).contains(&value) {
-                let allowed = format_args!("{least} to {most}");
+                let allowed = format!("{least} to {most}");
                 problems.push(Problem::new(option, value, allowed));
             }
         };

@@ -121,7 +121,7 @@ impl<P, C, B: ?Sized> RetryPolicyBuilder<P, C, B> {
     pub fn build(self) -> Result<RetryPolicy<P, C, B>, BuildError> {
         let mut problems = Vec::new();
         if !(1..=MOST_ATTEMPTS).contains(&self.max_attempts) {
-            let allowed = format_args!("1 to {MOST_ATTEMPTS}");
+            let allowed = format!("1 to {MOST_ATTEMPTS}");
             problems.push(Problem::new("max_attempts", self.max_attempts, allowed));
         }
         self.backoff.check(&mut problems);
