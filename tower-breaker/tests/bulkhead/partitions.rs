@@ -396,3 +396,31 @@ async fn a_call_is_placed_by_its_request() {
     drop((running, other));
     assert_eq!(load(&bulkhead), (0, 0));
 }
+
+#[test]
+fn nobody_is_displaced_for_a_call_that_need_not_wait() {
+    let bulkhead = Bulkhead::builder("test")
+        .max_concurrent(4)
+        .max_queue(1)
+        .priority_share(Priority::Low, 0.5)
+        .build()
+        .unwrap();
+    let low = bulkhead.with_priority(Priority::Low);
+    let mut permits = take_all(&low);
+    let mut waiter = task::spawn(low.acquire());
+    assert_pending!(waiter.poll());
+    // The queue is full, but two permits are free for whoever has a larger share.
+    for handle in [bulkhead.clone(), bulkhead.with_priority(Priority::High)] {
+        permits.push(assert_ready_ok!(task::spawn(handle.acquire()).poll()));
+    }
+    assert_eq!(load(&bulkhead), (4, 1));
+    assert_pending!(waiter.poll());
+    // Now there is none, and the next one does need the place.
+    let mut next = task::spawn(bulkhead.acquire());
+    assert_pending!(next.poll());
+    let refused = assert_ready_err!(waiter.poll());
+    assert_eq!(refused.reason(), Reason::Displaced);
+    permits.clear();
+    drop(assert_ready_ok!(next.poll()));
+    assert_eq!(load(&bulkhead), (0, 0));
+}

@@ -55,22 +55,24 @@ impl Gate {
             return Entry::Full;
         }
         let mut line = self.line();
-        let displaced = match self.room(&line, place) {
+        let mut room = self.room(&line, place);
+        if taken == Take::Behind && !matches!(room, Some(Room::Free)) {
+            // Perhaps he need not wait. Then nobody has to make room for him.
+            drop(line);
+            if self.ask(place) {
+                return Entry::Admitted;
+            }
+            line = self.line();
+            room = self.room(&line, place);
+        }
+        let displaced = match room {
             Some(Room::Free) => None,
             Some(Room::Instead(other)) => {
                 let waker = line.queue.displace_last(other);
                 let _ = Word::update(&self.word, |word| Some(word.quit_queue()));
                 waker
             }
-            None => {
-                drop(line);
-                let admitted = taken == Take::Behind && self.ask(place);
-                return if admitted {
-                    Entry::Admitted
-                } else {
-                    Entry::Full
-                };
-            }
+            None => return Entry::Full,
         };
         let seat = self.sit_down(&mut line, place);
         drop(line);
