@@ -2,7 +2,7 @@ use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use tower_breaker::{
     BoxError, Bulkhead, BulkheadLayer, BulkheadPermit, Reason,
-    bulkhead::{Partition, Priority},
+    bulkhead::{Partition, Place, Priority},
 };
 
 use crate::support::load;
@@ -423,4 +423,46 @@ fn nobody_is_displaced_for_a_call_that_need_not_wait() {
     permits.clear();
     drop(assert_ready_ok!(next.poll()));
     assert_eq!(load(&bulkhead), (0, 0));
+}
+
+#[tokio::test]
+async fn a_place_that_was_made_from_nothing_has_its_priority_s_share() {
+    let bulkhead = Bulkhead::builder("test")
+        .max_concurrent(4)
+        .priority_share(Priority::Low, 0.25)
+        .priority_share(Priority::Normal, 0.5)
+        .build()
+        .unwrap();
+    for place in [
+        Place::default(),
+        Place::default().with_priority(Priority::Normal),
+        bulkhead.place(),
+        // Of a bulkhead without shares.
+        Bulkhead::builder("other")
+            .max_concurrent(1)
+            .build()
+            .unwrap()
+            .place(),
+    ] {
+        let service = ServiceBuilder::new()
+            .layer(
+                BulkheadLayer::new(bulkhead.clone())
+                    .typed()
+                    .place_by(move |(): &()| place),
+            )
+            .service(service_fn(async |()| {
+                std::future::pending::<Result<(), BoxError>>().await
+            }));
+        let call = || task::spawn(service.clone().oneshot(()));
+        let mut running = [call(), call()];
+        for call in &mut running {
+            assert_pending!(call.poll());
+        }
+        assert!(
+            call().poll().is_ready(),
+            "{place:?} has more than its share"
+        );
+        drop(running);
+        assert_eq!(load(&bulkhead), (0, 0));
+    }
 }
