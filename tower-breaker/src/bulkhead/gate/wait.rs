@@ -12,7 +12,7 @@ use crate::{
         compartment::Compartment,
         place::{Place, Priority},
         queue::{self, Left, Seat},
-        word::Word,
+        word::{MOST_IN_LINE, Word},
     },
     sync::{MutexGuard, Ordering},
 };
@@ -145,7 +145,7 @@ impl Gate {
     }
 
     // Joins the line. The caller must serve afterwards: a permit may have come back just before anybody could see that it is wanted.
-    fn sit_down(&self, line: &mut Line, place: Place) -> Seat {
+    pub(super) fn sit_down(&self, line: &mut Line, place: Place) -> Seat {
         let place = match self.compartment(place) {
             Some(_) => place,
             None => Place::default().with_priority(place.priority()),
@@ -160,6 +160,9 @@ impl Gate {
     #[cold]
     pub(super) fn ask(&self, place: Place) -> bool {
         let mut line = self.line();
+        if line.queue.len() >= MOST_IN_LINE {
+            return false;
+        }
         let seat = self.sit_down(&mut line, place);
         drop(line);
         self.serve();
