@@ -262,7 +262,10 @@ impl Gate {
 
     /// Begins or ends a dry run. When it begins nobody has to wait any more.
     pub(super) fn set_dry_run(&self, dry_run: bool) {
-        self.dry_run.store(dry_run, Ordering::SeqCst);
+        // Under the lock, under which everybody joins the line: so either he sees that there is no need to, or he is seen and served.
+        let line = self.line();
+        self.dry_run.store(dry_run, Ordering::Relaxed);
+        drop(line);
         if dry_run {
             self.serve();
         }

@@ -119,6 +119,8 @@ impl Gate {
         self.notice_saturation();
         self.take_regardless(place);
         self.count_admitted(place);
+        // The dry run may have ended just now, and somebody may wait for what was taken of the pool for a moment.
+        self.serve();
         true
     }
 
