@@ -146,6 +146,10 @@ impl BulkheadBuilder {
 
     /// Refuses nothing, lets nobody wait, and only counts what would have been done: to try out limits on live traffic. The default is
     /// `false`. [`Bulkhead::set_dry_run`] changes it later.
+    ///
+    /// An [adaptive](Self::adaptive) limit cannot be tried out so. It learns from what its own steps bring about, and in a dry run they
+    /// bring about nothing: whatever the load, it takes the latency that it sees for the usual one, and grows to about twice of what
+    /// runs. Only drops still shrink it.
     pub fn dry_run(mut self, dry_run: bool) -> Self {
         self.dry_run = dry_run;
         self

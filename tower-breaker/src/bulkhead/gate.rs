@@ -262,7 +262,10 @@ impl Gate {
 
     /// Begins or ends a dry run. When it begins nobody has to wait any more.
     pub(super) fn set_dry_run(&self, dry_run: bool) {
-        self.dry_run.store(dry_run, Ordering::SeqCst);
+        // Under the lock, under which everybody joins the line: so either he sees that there is no need to, or he is seen and served.
+        let line = self.line();
+        self.dry_run.store(dry_run, Ordering::Relaxed);
+        drop(line);
         if dry_run {
             self.serve();
         }
@@ -320,22 +323,25 @@ fn wake(waker: Waker) {
 
 #[cfg(all(test, not(breaker_loom)))]
 mod tests {
-    use std::task::Waker;
-
     use super::*;
+    use crate::bulkhead::word::{MAX_QUEUE, MOST_IN_LINE};
+
+    fn gate(max_queue: usize, priority_shares: PriorityShares) -> Gate {
+        Gate::new(Settings {
+            name: "test".into(),
+            max_concurrent: 1,
+            max_queue,
+            max_wait: None,
+            partitions: Vec::new(),
+            priority_shares,
+            dry_run: false,
+            listeners: Vec::new(),
+        })
+    }
 
     #[test]
     fn a_permit_that_comes_at_the_time_limit_counts_as_a_wait() {
-        let gate = Gate::new(Settings {
-            name: "test".into(),
-            max_concurrent: 1,
-            max_queue: 1,
-            max_wait: None,
-            partitions: Vec::new(),
-            priority_shares: PriorityShares::NONE,
-            dry_run: false,
-            listeners: Vec::new(),
-        });
+        let gate = gate(1, PriorityShares::NONE);
         let place = Place::default();
         assert!(gate.try_enter(place, false));
         let Entry::Queued(seat) = gate.enter_or_queue(place) else {
@@ -351,5 +357,31 @@ mod tests {
         let waits = gate.snapshot().waits;
         assert_eq!((waits.granted, waits.longest), (1, waited));
         gate.release(place);
+    }
+
+    #[test]
+    fn however_many_ask_whose_turn_it_is_the_line_never_outgrows_its_field() {
+        let gate = gate(MAX_QUEUE, PriorityShares::NONE);
+        let place = Place::default();
+        assert!(gate.try_enter(place, false));
+        let mut seats = Vec::new();
+        for _ in 0..MAX_QUEUE {
+            match gate.enter_or_queue(place) {
+                Entry::Queued(seat) => seats.push(seat),
+                _ => panic!("not queued"),
+            }
+        }
+        // Threads that have sat down to ask, and have not looked yet.
+        for _ in MAX_QUEUE..MOST_IN_LINE {
+            seats.push(gate.sit_down(&mut gate.line(), place));
+        }
+        assert!(!gate.ask(place) && !gate.load().is_watched());
+        assert_eq!(gate.load().queued(), MOST_IN_LINE);
+        seats
+            .into_iter()
+            .rev()
+            .for_each(|seat| gate.abandon(seat, place));
+        gate.release(place);
+        assert_eq!(gate.load(), Word::empty(1));
     }
 }

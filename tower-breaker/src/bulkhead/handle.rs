@@ -74,8 +74,13 @@ impl Bulkhead {
         self.place
     }
 
+    // A place that was made from nothing, or is another bulkhead's, does not know that calls like it have a share here.
     pub(super) fn set_place(&mut self, place: Place) {
-        self.place = place;
+        self.place = if place.is_plain() {
+            self.gate.plain_place()
+        } else {
+            place
+        };
     }
 
     /// The last events, oldest first. The last 64 are remembered. That the bulkhead was full is noticed only while there is a listener,

@@ -101,18 +101,22 @@ impl Journal {
         while let Some((event, subscribers)) = books.undelivered.pop_front() {
             drop(books);
             for listener in &self.listeners {
-                // A panic of the user's code is its own: it must not keep the event from the others. The hook has reported it, and
-                // dropping what it carries could panic in its turn.
-                if let Err(payload) = catch_unwind(AssertUnwindSafe(|| listener(&event))) {
-                    std::mem::forget(payload);
-                }
+                shielded(|| listener(&event));
             }
             for subscriber in &*subscribers {
-                // Gone, or not: it is only told.
-                let _ = subscriber.send(event.clone());
+                // Gone, or not: it is only told. That wakes the reader, which is the user's code, too.
+                shielded(|| drop(subscriber.send(event.clone())));
             }
             books = self.books();
         }
         books.delivering = false;
+    }
+}
+
+// A panic of the user's code is its own: it must not keep the event from the others, nor later events from everybody. The hook has
+// reported it, and dropping what it carries could panic in its turn.
+fn shielded(tell: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(tell)) {
+        std::mem::forget(payload);
     }
 }

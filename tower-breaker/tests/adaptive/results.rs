@@ -287,3 +287,43 @@ async fn to_the_end_of_the_body_a_stall_is_a_drop() {
     assert_eq!(bulkhead.snapshot().in_flight, 0);
     assert_eq!(bulkhead.snapshot().max_concurrent, 5);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_most_calls_that_may_run_and_take_long_fit_into_a_window() {
+    for (calls, takes) in [(10_000, 50), (250_000, 59)] {
+        let takes = Duration::from_secs(takes);
+        let aimd = Aimd::builder().initial(calls).max(calls).build().unwrap();
+        let bulkhead = Bulkhead::builder("stock").adaptive(aimd).build().unwrap();
+        let acquire = || bulkhead.try_acquire().unwrap();
+        let permits: Vec<_> = (0..calls).map(|_| acquire()).collect();
+        tokio::time::advance(takes).await;
+        for permit in permits {
+            permit.finish(Outcome::Success);
+        }
+        // Ends the window of all but the first few.
+        let last = acquire();
+        tokio::time::advance(Duration::from_secs(60)).await;
+        last.finish(Outcome::Success);
+        let figures = bulkhead.snapshot().adaptive.unwrap();
+        assert_eq!(figures.windows, 2);
+        let off = figures.rtt.unwrap().abs_diff(takes);
+        assert!(off < Duration::from_millis(10), "{figures:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn short_calls_are_told_apart_even_by_the_greatest_limit() {
+    let aimd = Aimd::builder().max(250_000).build().unwrap();
+    let bulkhead = Bulkhead::builder("stock").adaptive(aimd).build().unwrap();
+    for _ in 0..20 {
+        let permits: Vec<_> = (0..10).map(|_| bulkhead.try_acquire().unwrap()).collect();
+        ms(5).await;
+        for permit in permits {
+            permit.finish(Outcome::Success);
+        }
+    }
+    ms(10).await;
+    let figures = bulkhead.snapshot().adaptive.unwrap();
+    let off = figures.rtt.unwrap().abs_diff(Duration::from_millis(5));
+    assert!(off < Duration::from_micros(100), "{figures:?}");
+}

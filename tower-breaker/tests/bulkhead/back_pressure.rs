@@ -306,3 +306,35 @@ fn whoever_waits_for_a_permit_of_a_smaller_share_keeps_nobody_from_being_ready()
     let mut of_low = task::spawn(echo(&low));
     assert_pending!(poll(&mut of_low));
 }
+
+#[test]
+fn a_guarantee_that_a_lowered_limit_holds_back_makes_nobody_ready() {
+    let bulkhead = Bulkhead::builder("test")
+        .max_concurrent(8)
+        .partition(tower_breaker::bulkhead::Partition::new("live").guaranteed(0.5))
+        .build()
+        .unwrap();
+    let live = bulkhead.partition("live").unwrap();
+    let place = live.place();
+    let placed = ServiceBuilder::new()
+        .layer(
+            BulkheadLayer::new(bulkhead.clone())
+                .place_by(move |_: &u32| place)
+                .back_pressure(),
+        )
+        .service(Echo);
+    let (mut caller, mut placed) = (task::spawn(echo(&live)), task::spawn(placed));
+    let mut running: Vec<_> = (0..4).map(|_| bulkhead.try_acquire().unwrap()).collect();
+    // One is guaranteed still, but not before those who run are fewer than the limit.
+    bulkhead.resize(2).unwrap();
+    assert!(live.try_acquire().is_err());
+    assert_pending!(poll(&mut caller));
+    assert_pending!(poll(&mut placed));
+    running.truncate(2);
+    assert!(!caller.is_woken() && !placed.is_woken());
+    running.truncate(1);
+    assert!(caller.is_woken() && placed.is_woken());
+    assert_ready_ok!(poll(&mut caller));
+    assert_ready_ok!(poll(&mut placed));
+    assert!(live.try_acquire().is_ok());
+}

@@ -1,10 +1,13 @@
 //! Dry run, events, and what a snapshot says.
 
 use std::{
+    pin::Pin,
     sync::{Arc, Mutex, OnceLock},
+    task::{Context, Wake, Waker},
     time::Duration,
 };
 
+use futures_core::Stream;
 use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::{ServiceExt, service_fn};
 use tower_breaker::{
@@ -207,6 +210,26 @@ fn a_listener_may_use_the_handle_and_may_panic() {
     assert!(bulkhead.try_acquire().is_err());
     assert!(bulkhead.try_acquire().is_ok(), "the listener has made room");
     assert_eq!(bulkhead.recent_events().len(), *count.lock().unwrap());
+}
+
+#[test]
+fn a_reader_of_events_whose_waker_panics_keeps_none_from_others() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("not the bulkhead's fault");
+        }
+    }
+    let bulkhead = refusing(1);
+    let (mut hostile, mut other) = (bulkhead.events(), bulkhead.events());
+    let waker = Waker::from(Arc::new(Panics));
+    let polled = Pin::new(&mut hostile).poll_next(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    bulkhead.resize(2).unwrap();
+    bulkhead.resize(3).unwrap();
+    for events in [&mut other, &mut hostile] {
+        assert!(events.try_recv().is_some() && events.try_recv().is_some());
+    }
 }
 
 #[tokio::test(start_paused = true)]

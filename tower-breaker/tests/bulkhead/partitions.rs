@@ -2,7 +2,7 @@ use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use tower_breaker::{
     BoxError, Bulkhead, BulkheadLayer, BulkheadPermit, Reason,
-    bulkhead::{Partition, Priority},
+    bulkhead::{Partition, Place, Priority},
 };
 
 use crate::support::load;
@@ -395,4 +395,74 @@ async fn a_call_is_placed_by_its_request() {
     assert_eq!(snapshot.priorities[2].admitted, 1);
     drop((running, other));
     assert_eq!(load(&bulkhead), (0, 0));
+}
+
+#[test]
+fn nobody_is_displaced_for_a_call_that_need_not_wait() {
+    let bulkhead = Bulkhead::builder("test")
+        .max_concurrent(4)
+        .max_queue(1)
+        .priority_share(Priority::Low, 0.5)
+        .build()
+        .unwrap();
+    let low = bulkhead.with_priority(Priority::Low);
+    let mut permits = take_all(&low);
+    let mut waiter = task::spawn(low.acquire());
+    assert_pending!(waiter.poll());
+    // The queue is full, but two permits are free for whoever has a larger share.
+    for handle in [bulkhead.clone(), bulkhead.with_priority(Priority::High)] {
+        permits.push(assert_ready_ok!(task::spawn(handle.acquire()).poll()));
+    }
+    assert_eq!(load(&bulkhead), (4, 1));
+    assert_pending!(waiter.poll());
+    // Now there is none, and the next one does need the place.
+    let mut next = task::spawn(bulkhead.acquire());
+    assert_pending!(next.poll());
+    let refused = assert_ready_err!(waiter.poll());
+    assert_eq!(refused.reason(), Reason::Displaced);
+    permits.clear();
+    drop(assert_ready_ok!(next.poll()));
+    assert_eq!(load(&bulkhead), (0, 0));
+}
+
+#[tokio::test]
+async fn a_place_that_was_made_from_nothing_has_its_priority_s_share() {
+    let bulkhead = Bulkhead::builder("test")
+        .max_concurrent(4)
+        .priority_share(Priority::Low, 0.25)
+        .priority_share(Priority::Normal, 0.5)
+        .build()
+        .unwrap();
+    for place in [
+        Place::default(),
+        Place::default().with_priority(Priority::Normal),
+        bulkhead.place(),
+        // Of a bulkhead without shares.
+        Bulkhead::builder("other")
+            .max_concurrent(1)
+            .build()
+            .unwrap()
+            .place(),
+    ] {
+        let service = ServiceBuilder::new()
+            .layer(
+                BulkheadLayer::new(bulkhead.clone())
+                    .typed()
+                    .place_by(move |(): &()| place),
+            )
+            .service(service_fn(async |()| {
+                std::future::pending::<Result<(), BoxError>>().await
+            }));
+        let call = || task::spawn(service.clone().oneshot(()));
+        let mut running = [call(), call()];
+        for call in &mut running {
+            assert_pending!(call.poll());
+        }
+        assert!(
+            call().poll().is_ready(),
+            "{place:?} has more than its share"
+        );
+        drop(running);
+        assert_eq!(load(&bulkhead), (0, 0));
+    }
 }

@@ -49,7 +49,9 @@ impl Gate {
         }
         if place.is_undecided() {
             let has_guaranteed = |compartment: &Compartment| compartment.load().has_guaranteed();
-            return !word.has_permit() && !self.compartments.iter().any(has_guaranteed);
+            let has_any =
+                || self.compartments.iter().any(has_guaranteed) && self.keeps_guarantees(word);
+            return !word.has_permit() && !has_any();
         }
         let priority = place.priority();
         let pool_is_full = word.in_flight() >= self.shares.of(priority, word.limit());
@@ -58,9 +60,15 @@ impl Gate {
             Some(compartment) => {
                 let state = compartment.load();
                 state.in_flight() >= self.shares.of(priority, state.at_most())
-                    || (!state.has_guaranteed() && pool_is_full)
+                    || (pool_is_full && !(state.has_guaranteed() && self.keeps_guarantees(word)))
             }
         }
+    }
+
+    // Not while the limit has been lowered and others have not given back yet what they have borrowed. Until all together are within
+    // the limit again, nobody is let in, whatever he is guaranteed.
+    fn keeps_guarantees(&self, word: Word) -> bool {
+        !word.is_overdrawn() || self.in_flight() < self.total()
     }
 
     /// Takes a permit if one is free; `waits` says whether the caller would wait for one, which only matters to the books of a dry
@@ -119,6 +127,8 @@ impl Gate {
         self.notice_saturation();
         self.take_regardless(place);
         self.count_admitted(place);
+        // The dry run may have ended just now, and somebody may wait for what was taken of the pool for a moment.
+        self.serve();
         true
     }
 
@@ -158,13 +168,13 @@ impl Gate {
             |state: State| state.in_flight() < self.shares.of(priority, state.at_most());
         let is_guaranteed = |state: State| state.has_guaranteed() && may_have_more(state);
 
-        if is_guaranteed(compartment.load()) && self.load().is_overdrawn() {
-            // The limit has been lowered and others have not given back yet what they have borrowed. Until all together are within the
-            // limit again, nobody is let in, whatever he is guaranteed.
+        let word = self.load();
+        if is_guaranteed(compartment.load()) && word.is_overdrawn() {
+            // Exact only under the lock.
             if who == As::Newcomer {
                 return Take::Behind;
             }
-            if self.in_flight() >= self.total() {
+            if !self.keeps_guarantees(word) {
                 return Take::Full;
             }
         }

@@ -12,7 +12,7 @@ use crate::{
         compartment::Compartment,
         place::{Place, Priority},
         queue::{self, Left, Seat},
-        word::Word,
+        word::{MOST_IN_LINE, Word},
     },
     sync::{MutexGuard, Ordering},
 };
@@ -55,22 +55,24 @@ impl Gate {
             return Entry::Full;
         }
         let mut line = self.line();
-        let displaced = match self.room(&line, place) {
+        let mut room = self.room(&line, place);
+        if taken == Take::Behind && !matches!(room, Some(Room::Free)) {
+            // Perhaps he need not wait. Then nobody has to make room for him.
+            drop(line);
+            if self.ask(place) {
+                return Entry::Admitted;
+            }
+            line = self.line();
+            room = self.room(&line, place);
+        }
+        let displaced = match room {
             Some(Room::Free) => None,
             Some(Room::Instead(other)) => {
                 let waker = line.queue.displace_last(other);
                 let _ = Word::update(&self.word, |word| Some(word.quit_queue()));
                 waker
             }
-            None => {
-                drop(line);
-                let admitted = taken == Take::Behind && self.ask(place);
-                return if admitted {
-                    Entry::Admitted
-                } else {
-                    Entry::Full
-                };
-            }
+            None => return Entry::Full,
         };
         let seat = self.sit_down(&mut line, place);
         drop(line);
@@ -143,7 +145,7 @@ impl Gate {
     }
 
     // Joins the line. The caller must serve afterwards: a permit may have come back just before anybody could see that it is wanted.
-    fn sit_down(&self, line: &mut Line, place: Place) -> Seat {
+    pub(super) fn sit_down(&self, line: &mut Line, place: Place) -> Seat {
         let place = match self.compartment(place) {
             Some(_) => place,
             None => Place::default().with_priority(place.priority()),
@@ -158,6 +160,9 @@ impl Gate {
     #[cold]
     pub(super) fn ask(&self, place: Place) -> bool {
         let mut line = self.line();
+        if line.queue.len() >= MOST_IN_LINE {
+            return false;
+        }
         let seat = self.sit_down(&mut line, place);
         drop(line);
         self.serve();

@@ -136,8 +136,9 @@ impl Gradient2Builder {
     /// The usual latency is measured afresh after so many windows, a quarter more or less: 10 to 100,000. The default is 100:
     /// with windows of 100 ms, ten seconds.
     ///
-    /// A measurement halves the limit for two windows, so at most one in a hundred calls is lost to it, and none while less
-    /// than half of the limit is in use: then the present window is the measurement.
+    /// A measurement halves the limit for two windows, so about one in a hundred calls is lost to it, and none while less
+    /// than half of the limit is in use: then the present window is the measurement. When it finds a queue that was not there at the
+    /// last one, it halves the limit again, for two windows each time.
     pub fn probe_every(mut self, windows: u32) -> Self {
         self.probe_every = windows;
         self

@@ -21,19 +21,36 @@ const RESULTS: usize = 0;
 const DROPS: usize = 1;
 const MOST_IN_FLIGHT: usize = 2;
 
-/// `latencies: 40 | results: 24` in one word, so that both are added by one store and always belong together. Latencies in units
-/// of 256 ns: with calls of a minute, the longest that is told apart, 4,600 fit into a window; with calls of a second, 281,000.
+/// `latencies: 40 | results: 24` in one word, so that both are added by one store and always belong together. A minute is the longest
+/// latency that is told apart.
 #[derive(Clone, Copy)]
 struct Packed(u64);
 
+/// In what latencies are counted: 2 to this many nanoseconds.
+#[derive(Clone, Copy)]
+struct Unit(u32);
+
+impl Unit {
+    const FINEST: u32 = 8;
+
+    /// Such that whatever so many calls may take fits into a window: 256 ns up to 2,345 calls, 33 µs for 250,000. Where the limit is as
+    /// large as that, and matters, calls are not as short as that.
+    fn for_calls(max: usize) -> Self {
+        // What is in flight when the window begins may have taken the longest already, and what is in flight during it goes on.
+        let most = max as u64 * (Packed::LONGEST + Window::LONGEST.as_nanos() as u64);
+        let bits = (u64::BITS - most.leading_zeros()).saturating_sub(Packed::LATENCY_BITS);
+        Self(bits.max(Self::FINEST))
+    }
+}
+
 impl Packed {
     const COUNT_BITS: u32 = 24;
-    const UNIT_BITS: u32 = 8;
+    const LATENCY_BITS: u32 = 64 - Self::COUNT_BITS;
     const LONGEST: u64 = 60_000_000_000;
 
     #[inline]
-    fn result(nanos: u64) -> u64 {
-        let units = (nanos.min(Self::LONGEST) + (1 << (Self::UNIT_BITS - 1))) >> Self::UNIT_BITS;
+    fn result(nanos: u64, Unit(bits): Unit) -> u64 {
+        let units = (nanos.min(Self::LONGEST) + (1 << (bits - 1))) >> bits;
         (units << Self::COUNT_BITS) + 1
     }
 
@@ -41,10 +58,10 @@ impl Packed {
         self.0 & ((1 << Self::COUNT_BITS) - 1)
     }
 
-    fn mean(self) -> Option<Duration> {
+    fn mean(self, Unit(bits): Unit) -> Option<Duration> {
         // As a float: in nanoseconds the sum may not fit.
         let units = (self.0 >> Self::COUNT_BITS) as f64;
-        let mean = units * f64::from(1 << Self::UNIT_BITS) / self.results() as f64;
+        let mean = units * f64::from(1_u32 << bits) / self.results() as f64;
         (self.results() > 0).then(|| Duration::from_nanos(mean as u64))
     }
 }
@@ -55,6 +72,7 @@ pub(in crate::bulkhead) struct Sampler {
     closes_at: AtomicU64,
     // Drops of calls that began before this are old news.
     hears_since: AtomicU64,
+    unit: Unit,
     counters: Striped<3>,
     window: Window,
     bounds: (usize, usize),
@@ -138,6 +156,7 @@ impl Sampler {
         Self {
             closes_at: AtomicU64::new(now.saturating_add(window.lasts(Duration::ZERO))),
             hears_since: AtomicU64::new(0),
+            unit: Unit::for_calls(max),
             counters: Striped::new(),
             window,
             bounds: (min, max),
@@ -161,7 +180,7 @@ impl Sampler {
         in_flight: usize,
         set_limit: impl FnOnce(usize),
     ) {
-        let result = Packed::result(now.saturating_sub(started));
+        let result = Packed::result(now.saturating_sub(started), self.unit);
         self.counters.add_amount(RESULTS, result);
         self.in_flight(now, in_flight, set_limit);
     }
@@ -208,7 +227,7 @@ impl Sampler {
         }
         controller.results = results;
         controller.drops = drops;
-        let rtt = window.mean();
+        let rtt = window.mean(self.unit);
         let sample = Sample {
             rtt: rtt.unwrap_or(Duration::ZERO),
             in_flight: self.counters.take_max(MOST_IN_FLIGHT) as usize,
@@ -296,9 +315,10 @@ mod tests {
 
     #[test]
     fn a_mean_is_right_up_to_the_unit_and_a_minute_is_the_longest() {
+        let unit = Unit::for_calls(1);
         let mean = |latencies: &[u64]| {
-            let sum = latencies.iter().map(|&nanos| Packed::result(nanos));
-            Packed(sum.fold(0, u64::wrapping_add)).mean()
+            let sum = latencies.iter().map(|&nanos| Packed::result(nanos, unit));
+            Packed(sum.fold(0, u64::wrapping_add)).mean(unit)
         };
         assert_eq!(mean(&[]), None);
         assert_eq!(mean(&[0]), Some(Duration::ZERO));
@@ -312,13 +332,24 @@ mod tests {
     }
 
     #[test]
-    fn many_long_calls_fit_into_a_window() {
-        // As a sum over calls of a second.
-        let second = Packed::result(1_000_000_000);
-        let sum = (0..280_000_u64).fold(u64::MAX / 3, |sum, _| sum.wrapping_add(second));
-        let window = Packed(sum.wrapping_sub(u64::MAX / 3));
-        assert_eq!(window.results(), 280_000);
-        assert_eq!(window.mean().unwrap().as_millis(), 1_000);
+    fn as_many_long_calls_as_there_may_be_fit_into_a_window() {
+        for max in [1, 2_345, 2_346, 250_000] {
+            let unit = Unit::for_calls(max);
+            // All that was running when the window began, and as many that ran all through it.
+            let minute = Packed::result(Packed::LONGEST, unit);
+            let calls = 2 * max as u64;
+            let sum = (0..calls).fold(u64::MAX / 3, |sum, _| sum.wrapping_add(minute));
+            let window = Packed(sum.wrapping_sub(u64::MAX / 3));
+            assert_eq!(window.results(), calls);
+            let off = window
+                .mean(unit)
+                .unwrap()
+                .as_nanos()
+                .abs_diff(60_000_000_000);
+            assert!(off <= 1 << unit.0, "{max}: {off}");
+        }
+        let bits = [1, 2_345, 2_346, 250_000].map(|max| Unit::for_calls(max).0);
+        assert_eq!(bits, [8, 8, 9, 15]);
     }
 
     #[test]
@@ -340,7 +371,7 @@ mod tests {
         sampler.success(0, 1_024, 3, |_| {});
         let all = Packed(sampler.counters.sum(RESULTS));
         assert_eq!(all.results(), 160_001);
-        assert_eq!(all.mean(), Some(Duration::from_nanos(1_024)));
+        assert_eq!(all.mean(sampler.unit), Some(Duration::from_nanos(1_024)));
         let figures = sampler.figures();
         assert_eq!(figures.rtt, Some(Duration::from_nanos(1_024)));
         assert!((2..=200).contains(&figures.windows), "{figures:?}");

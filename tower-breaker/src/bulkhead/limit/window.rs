@@ -3,7 +3,6 @@ use std::time::Duration;
 use crate::Problem;
 
 const SHORTEST: Duration = Duration::from_millis(1);
-const LONGEST: Duration = Duration::from_secs(60);
 const MOST_CALLS: u32 = 100_000;
 
 /// Over how long results are gathered before the algorithm sees them; for
@@ -31,6 +30,8 @@ pub struct Window {
 }
 
 impl Window {
+    pub(super) const LONGEST: Duration = Duration::from_secs(60);
+
     /// At least 100 ms and 10 calls.
     pub fn new() -> Self {
         Self {
@@ -52,8 +53,8 @@ impl Window {
     }
 
     pub(in crate::bulkhead) fn check(&self, problems: &mut Vec<Problem>) {
-        if !(SHORTEST..=LONGEST).contains(&self.at_least) {
-            let allowed = format!("{SHORTEST:?} to {LONGEST:?}");
+        if !(SHORTEST..=Self::LONGEST).contains(&self.at_least) {
+            let allowed = format!("{SHORTEST:?} to {:?}", Self::LONGEST);
             problems.push(Problem::new(
                 "limit_window.at_least",
                 self.at_least,
@@ -72,7 +73,7 @@ impl Window {
 
     /// How long a window lasts in nanoseconds, after one in which calls took so long.
     pub(super) fn lasts(&self, rtt: Duration) -> u64 {
-        let time = self.at_least.max(rtt.saturating_mul(2)).min(LONGEST);
+        let time = self.at_least.max(rtt.saturating_mul(2)).min(Self::LONGEST);
         time.as_nanos() as u64
     }
 }
