@@ -3,13 +3,17 @@
 //! Readers that share a lock's word pay for it as they would for an `Arc`: see [`ownership`](crate::ownership), and decision 0092 for
 //! what it costs a look-up. So each thread has a seat of its own, where it says which part it is reading. A writer takes the part's
 //! lock, announces itself, and waits until no seat has the part's number. A reader that sees a writer announced leaves its seat and
-//! takes the lock in its turn; so does a thread without a seat, and one that is reading already.
+//! takes the lock in its turn; so does a thread without a seat.
 //!
 //! The protocol is Dekker's: the reader writes its seat and then reads the announcement, the writer writes the announcement and then
 //! reads the seats, all of them sequentially consistent, so that at least one of the two sees the other.
 //!
 //! A reader that the system stops in the middle keeps a writer of that part waiting, as with any lock. So what is done while reading
-//! is short.
+//! is short. For the same reason code that is called while its thread reads or has a turn must not come back: it could wait for a
+//! lock whose holder waits for its seat. It panics, always and not only when there is such a holder; but a thread without a seat has
+//! nothing to see it by, and waits for itself if it asks for a lock that it has.
+//!
+//! A process that was forked has the seats and locks of threads that it has not. As with any lock, it must not use them.
 
 #[cfg(not(breaker_loom))]
 use std::cell::UnsafeCell;
@@ -51,9 +55,13 @@ pub(super) struct Turn<'a, T> {
     parts: &'a Parts<T>,
     part: &'a Part<T>,
     number: NonZeroU32,
-    seat: Option<usize>,
+    // In this order: the seat is left before the lock is.
+    _seat: Option<Leaves<'a>>,
     _turn: MutexGuard<'a, ()>,
 }
+
+// In the seat of a thread that has a turn: no part's number, so no writer waits for it.
+const HAS_A_TURN: u32 = u32::MAX;
 
 impl<T> Parts<T> {
     pub(super) fn new(values: impl IntoIterator<Item = T>) -> Self {
@@ -100,10 +108,7 @@ impl<T> Parts<T> {
     #[inline]
     fn sit_down(&self, seat: usize, part: usize) -> Option<Leaves<'_>> {
         let Seat(seat) = self.seats.get(seat)?;
-        // Taken by this very thread, if at all: code of the user's has come back here.
-        if seat.load(Ordering::Relaxed) != 0 {
-            return None;
-        }
+        must_be_free(seat);
         seat.store(number(part).get(), Ordering::SeqCst);
         // Loom takes accesses for no more than acquiring and releasing, however they are marked.
         #[cfg(breaker_loom)]
@@ -115,17 +120,38 @@ impl<T> Parts<T> {
 
     #[cold]
     fn turn_from(&self, seat: usize, part: usize) -> Turn<'_, T> {
+        let seat = self.seats.get(seat).map(|Seat(seat)| {
+            must_be_free(seat);
+            // For this thread's own eyes.
+            seat.store(HAS_A_TURN, Ordering::Relaxed);
+            Leaves(seat)
+        });
         Turn {
             parts: self,
             part: &self.parts[part],
             number: number(part),
-            seat: (seat < self.seats.len()).then_some(seat),
+            _seat: seat,
             _turn: self.parts[part]
                 .turn
                 .lock()
                 // What a panic may have interrupted is put right by whoever panicked, or was never touched.
                 .unwrap_or_else(PoisonError::into_inner),
         }
+    }
+}
+
+// Taken by this very thread, if at all: code that is called from here has come back.
+#[inline]
+fn must_be_free(seat: &AtomicU32) {
+    #[cold]
+    #[inline(never)]
+    fn has_come_back() -> ! {
+        panic!(
+            "the registry is used by something that it calls while it looks a key up, such as the key's `Eq`"
+        )
+    }
+    if seat.load(Ordering::Relaxed) != 0 {
+        has_come_back();
     }
 }
 
@@ -169,11 +195,7 @@ impl<T> Turn<'_, T> {
         self.part.with(look)
     }
 
-    /// Changes the part, once those who were reading have gone.
-    ///
-    /// # Panics
-    ///
-    /// When called by code that is itself called while reading the part: it would wait for itself.
+    /// Changes the part, once those who were reading have gone. Its own thread is not one of them: see [`must_be_free`].
     pub(super) fn change<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
         struct Written<'a>(&'a AtomicU32);
         impl Drop for Written<'_> {
@@ -181,11 +203,6 @@ impl<T> Turn<'_, T> {
                 self.0.store(0, Ordering::Release);
             }
         }
-        let own = self.seat.map(|seat| &self.parts.seats[seat].0);
-        assert!(
-            own.is_none_or(|seat| seat.load(Ordering::Relaxed) != self.number.get()),
-            "the registry is changed by something that it calls while it looks a key up, such as the key's `Eq`"
-        );
         self.part.writing.store(1, Ordering::SeqCst);
         #[cfg(breaker_loom)]
         crate::sync::fence(Ordering::SeqCst);
@@ -268,32 +285,45 @@ mod tests {
         }
     }
 
+    fn panics<R>(act: impl FnOnce() -> R) -> bool {
+        catch_unwind(AssertUnwindSafe(act)).is_err()
+    }
+
     #[test]
-    fn a_reader_may_read_again_and_its_panic_leaves_the_part_usable() {
+    fn a_reading_that_panics_leaves_the_part_usable() {
         let parts = Parts::new([1, 2]);
-        let sum = parts.read(0, |one| parts.read(1, |two| one + two) + one);
-        assert_eq!(sum, 4);
         for _ in 0..2 {
-            let panics = || parts.read(0, |_| panic!("a key's"));
-            assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+            assert!(panics(|| parts.read(0, |_| panic!("a key's"))));
             parts.turn(0).change(|one| *one += 1);
         }
         parts.read(0, |one| assert_eq!(*one, 3));
     }
 
     #[test]
-    fn a_change_that_panics_leaves_the_part_usable_and_one_from_within_a_reading_panics() {
+    fn a_change_that_panics_leaves_the_part_usable() {
         let parts = Parts::new([1, 2]);
-        let change = || parts.turn(0).change(|_| panic!("in a change"));
-        assert!(catch_unwind(AssertUnwindSafe(change)).is_err());
+        assert!(panics(|| parts.turn(0).change(|_| panic!("in a change"))));
         parts.read(0, |one| assert_eq!(*one, 1));
+        parts.turn(0).change(|one| *one = 3);
+        parts.read(0, |one| assert_eq!(*one, 3));
+    }
 
-        let within = || parts.read(0, |_| parts.turn(0).change(|one| *one = 9));
-        assert!(catch_unwind(AssertUnwindSafe(within)).is_err());
-        // Another part may be changed.
-        parts.read(0, |_| parts.turn(1).change(|two| *two += 1));
-        parts.turn(0).change(|one| *one += 1);
-        parts.read(1, |two| assert_eq!(*two, 3));
+    #[test]
+    fn whoever_comes_back_panics_and_leaves_all_parts_usable() {
+        let parts = Parts::with_seats(1, [1, 2]);
+        let read = |part| parts.read_from(0, part, |value| *value);
+        let change = |part| parts.turn_from(0, part).change(|value| *value = 9);
+        for other in 0..2 {
+            assert!(panics(|| parts.read_from(0, 0, |_| read(other))));
+            assert!(panics(|| parts.read_from(0, 0, |_| change(other))));
+            assert!(panics(|| parts.turn_from(0, 0).look(|_| read(other))));
+            assert!(panics(|| parts.turn_from(0, 0).look(|_| change(other))));
+            assert!(panics(|| parts.turn_from(0, 0).change(|_| read(other))));
+            assert!(panics(|| parts.turn_from(0, 0).change(|_| change(other))));
+        }
+        assert_eq!((read(0), read(1)), (1, 2));
+        change(1);
+        assert_eq!((read(0), read(1)), (1, 9));
     }
 }
 
@@ -307,14 +337,14 @@ mod loom_tests {
     #[test]
     fn loom_a_reader_excludes_a_writer_and_sees_the_whole_of_a_change_or_nothing() {
         loom::model(|| {
-            let parts = Arc::new(Parts::with_seats(1, [(0, 0)]));
+            let parts = Arc::new(Parts::with_seats(2, [(0, 0)]));
             let reader = {
                 let parts = parts.clone();
                 thread::spawn(move || {
                     parts.read_from(0, 0, |(left, right)| assert_eq!(left, right));
                 })
             };
-            parts.turn_from(2, 0).change(|value| *value = (1, 1));
+            parts.turn_from(1, 0).change(|value| *value = (1, 1));
             reader.join().unwrap();
             parts.read_from(0, 0, |value| assert_eq!(*value, (1, 1)));
         });
@@ -334,6 +364,33 @@ mod loom_tests {
             parts.turn_from(1, 0).change(|value| *value = 1);
             let (first, _, last) = reader.join().unwrap();
             assert!(first <= last);
+        });
+    }
+
+    // As `striped` hands numbers on: given back and taken under one lock.
+    #[test]
+    fn loom_a_seat_that_is_handed_on_keeps_a_writer_out_for_both_who_had_it() {
+        let mut model = loom::model::Builder::new();
+        // All interleavings of three threads and two locks take minutes.
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let parts = Arc::new(Parts::with_seats(1, [(0, 0)]));
+            let free = Arc::new(loom::sync::Mutex::new(true));
+            let readers = [(); 2].map(|()| {
+                let (parts, free) = (parts.clone(), free.clone());
+                thread::spawn(move || {
+                    let mine = std::mem::take(&mut *free.lock().unwrap());
+                    let seat = if mine { 0 } else { 7 };
+                    parts.read_from(seat, 0, |(left, right)| assert_eq!(left, right));
+                    if mine {
+                        *free.lock().unwrap() = true;
+                    }
+                })
+            });
+            parts.turn_from(8, 0).change(|value| *value = (1, 1));
+            for reader in readers {
+                reader.join().unwrap();
+            }
         });
     }
 

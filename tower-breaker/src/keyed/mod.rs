@@ -66,7 +66,10 @@
 //!
 //! A key is looked up in a borrowed form (`str` for `String`), so a call with a known key allocates nothing, whether it is admitted or
 //! refused; the key itself is made on first use. Keys are hashed with the standard library's SipHash and a random key, because strangers may
-//! choose them; see [`KeyedBuilder::hasher`]. `Hash` and `Eq` of a key are called in the middle of a look-up: they must not use the registry.
+//! choose them; see [`KeyedBuilder::hasher`]. `Hash`, `Eq`, `Borrow` and `Clone` of a key and the
+//! [clock](crate::breaker::Clock) of a guard are called in the middle of what the registry does: they must not use it. They panic if they do, or
+//! wait for ever, on a thread that came after as many as have a place of their own. The function that makes a guard, destructors,
+//! listeners and wakers are called outside, and may use it.
 //!
 //! # Memory
 //!
