@@ -496,6 +496,22 @@ fn a_service_that_breaks_before_it_is_ready_is_counted_and_one_that_waits_is_not
     assert_eq!((snapshot.admitted, snapshot.in_flight()), (0, 0));
 }
 
+#[test]
+fn what_breaks_after_a_long_silence_counts_from_when_it_breaks() {
+    let time = Time::new();
+    let throttle = throttle().clock(time.clock()).build().unwrap();
+    feed(&throttle, 1, 1);
+    time.advance(Duration::from_secs(3_600));
+    let mut service = ThrottleLayer::new(throttle.clone()).layer(Inner {
+        calls: Arc::default(),
+        readiness: || Poll::Ready(Err("broken".into())),
+    });
+    for _ in 0..10 {
+        assert_ready_err!(task::spawn(()).enter(|cx, _| service.poll_ready(cx)));
+    }
+    assert_eq!(throttle.snapshot().requests, 10);
+}
+
 #[cfg(feature = "http")]
 #[tokio::test]
 async fn answered_as_a_response_it_is_a_503_without_retry_after() {

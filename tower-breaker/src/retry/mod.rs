@@ -4,7 +4,8 @@
 //! just shown that it is in trouble: three attempts for each call is three times the load just when there should be
 //! less. So [`RetryPolicy`] makes a call again only if
 //!
-//! 1. its result is a failure by the [classifier](crate::classify), and no guard further in refused it,
+//! 1. its result is a failure by the [classifier](crate::classify), which does not
+//!    [forbid](crate::classify::ClassifyCall::forbids_retry) to make it again, and no guard further in refused it,
 //! 2. the request may be sent twice, and there is a copy of it ([`Replay`]),
 //! 3. it has been attempted fewer than [`max_attempts`](RetryPolicyBuilder::max_attempts) times,
 //! 4. the server does not ask for a longer wait than [`retry_after_at_most`](RetryPolicyBuilder::retry_after_at_most),

@@ -114,12 +114,17 @@ where
             None => {
                 let judge = shared.classify.begin(request);
                 let asked = judge.retry_after(result.as_ref());
+                let is_forbidden = judge.forbids_retry(result.as_ref());
                 match judge.verdict(result.as_ref()) {
                     Verdict::Success => {
                         shared.budget.deposit();
                         return None;
                     }
                     Verdict::Ignore => return None,
+                    Verdict::Failure if is_forbidden => {
+                        shared.counters.add(Count::Forbidden);
+                        return None;
+                    }
                     Verdict::Failure => asked,
                 }
             }

@@ -135,7 +135,9 @@ impl Shared {
     /// Counts a request that was not accepted, and which never was a call.
     #[cold]
     pub(super) fn unready(&self) {
-        self.count(false);
+        // By the clock: nothing is admitted while the service behind is not ready, so the latest admission may be long ago.
+        let now = self.clock.nanos_since(self.origin);
+        self.window.count(now, true);
     }
 
     #[inline]

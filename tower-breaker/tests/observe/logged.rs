@@ -137,6 +137,31 @@ async fn a_transition_is_told_at_once_with_why_and_what_was_before() {
 }
 
 #[test]
+fn guards_that_share_a_name_are_told_of_together() {
+    let (kept, _guard) = Kept::begin();
+    let guards = Guards::new();
+    let log = RefusalLog::new(guards.clone());
+    for _ in 0..1_000 {
+        let circuit = CircuitBreaker::builder("other").consecutive_failures(1);
+        let circuit = circuit.build().unwrap();
+        circuit.force_open();
+        circuit.try_acquire().unwrap_err();
+        guards.breaker(&circuit);
+        let bulkhead = Bulkhead::builder("other").max_concurrent(1);
+        let bulkhead = bulkhead.build().unwrap();
+        let _held = bulkhead.try_acquire().unwrap();
+        bulkhead.try_acquire().unwrap_err();
+        guards.bulkhead(&bulkhead);
+    }
+    log.report();
+    let told = kept.take();
+    assert_eq!(told.len(), 2);
+    for ((_, fields), guard) in told.iter().zip(["circuit_breaker", "bulkhead"]) {
+        assert_eq!((&*fields["guard"], &*fields["refused"]), (guard, "1000"));
+    }
+}
+
+#[test]
 fn refusals_are_told_once_per_guard_and_look_with_how_many_and_why() {
     let (kept, _guard) = Kept::begin();
     let circuit = CircuitBreaker::builder("stock").consecutive_failures(1);
