@@ -29,6 +29,7 @@ use tower_breaker::{
     classify::{Classify, ClassifyCall, Verdict},
     retry::{Backoff, BufferedBody, HttpRequests, RetryPolicy, TokenBudget, only_empty},
 };
+use tower_layer::Layer;
 
 /// Answers what it is told to, one after the other, and remembers when it was asked.
 struct Script<T> {
@@ -481,6 +482,42 @@ async fn only_failures_of_the_server_are_made_again() {
         .insert(bulkhead.try_acquire().unwrap_err());
     let sent = send(request(Method::GET), [refused, page(200, &[])]).await;
     assert_eq!((sent.0.as_u16(), sent.1), (503, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_in_a_response_is_known_whatever_the_classifier_says() {
+    let bulkhead = Bulkhead::builder("full").max_concurrent(1).build().unwrap();
+    let _permit = bulkhead.try_acquire().unwrap();
+    let by_status = |result: Result<&Page, &Infallible>| match result {
+        Ok(page) if page.status().is_success() => Verdict::Success,
+        _ => Verdict::Failure,
+    };
+    let behind = BulkheadLayer::new(bulkhead.clone())
+        .respond()
+        .layer(service_fn(|_: Request<Full<Bytes>>| {
+            ready(Ok::<_, Infallible>(page(200, &[])))
+        }));
+    let retry = RetryPolicy::http()
+        .classify(by_status)
+        .budget(generous())
+        .build()
+        .unwrap();
+    let service = RetryLayer::new(retry.clone()).layer(behind.clone());
+    let response = service.oneshot(request(Method::GET)).await;
+    assert_eq!(response.unwrap().status(), 503);
+    let snapshot = retry.snapshot();
+    assert_eq!((snapshot.retries, snapshot.refused), (0, 1));
+
+    let endpoints = RetryPolicy::http()
+        .retry_refusals(|refused| refused.name() == "full")
+        .budget(generous())
+        .build()
+        .unwrap();
+    let service = RetryLayer::new(endpoints.clone()).layer(behind);
+    let response = service.oneshot(request(Method::GET)).await;
+    assert_eq!(response.unwrap().status(), 503);
+    let snapshot = endpoints.snapshot();
+    assert_eq!((snapshot.retries, snapshot.out_of_attempts), (2, 1));
 }
 
 #[tokio::test(start_paused = true)]
