@@ -52,6 +52,8 @@
 pub mod breaker;
 pub mod bulkhead;
 pub mod classify;
+#[cfg(feature = "serde")]
+mod config;
 mod dice;
 mod error;
 pub mod fallback;

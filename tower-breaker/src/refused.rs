@@ -218,7 +218,9 @@ impl Refused {
         self.reason().state()
     }
 
-    /// How long until the guard may admit a call again, when it knows.
+    /// How long until the guard may admit a call again, when it knows: what is left of an open wait. A circuit that is half-open, or that ramps
+    /// up, admits the next call as soon as chance or a trial has it; so there it is a hint of when it makes sense to ask again, which is
+    /// never more than a second. `None` for a circuit that is held open for good, and for bulkheads and throttles.
     pub fn retry_after(&self) -> Option<Duration> {
         self.details.wait()
     }

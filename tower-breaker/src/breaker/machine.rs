@@ -56,7 +56,9 @@ pub(super) type Denied = Details;
 
 /// The open wait is over, but this call is not the one to try.
 pub(super) const WAIT_OVER: Denied = Details::new(Reason::CircuitOpen, Some(0));
-const HALF_OPEN_FULL: Denied = Details::new(Reason::HalfOpenFull, None);
+/// When nobody knows how long: trials decide soon, and while the circuit ramps up, the next call may well be admitted. Not less,
+/// since `Retry-After` cannot say less.
+const SOON: u64 = 1_000_000_000;
 
 /// A transition that the caller has just made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -267,7 +269,7 @@ impl Machine {
                     attempt,
                 } => {
                     if !may_try || !self.has_room(in_flight, successes + failures) {
-                        return Err(HALF_OPEN_FULL);
+                        return Err(self.half_open_full());
                     }
                     let next = word.with(Phase::HalfOpen {
                         in_flight: in_flight + 1,
@@ -326,8 +328,14 @@ impl Machine {
                 failures,
                 ..
             } => (!may_try || !self.has_room(in_flight, successes + failures))
-                .then_some(HALF_OPEN_FULL),
+                .then(|| self.half_open_full()),
         }
+    }
+
+    // Or sooner, where every trial is decided by then.
+    fn half_open_full(&self) -> Denied {
+        let lease = self.policy.lease.map_or(SOON, |lease| lease.time);
+        Denied::new(Reason::HalfOpenFull, Some(lease.min(SOON)))
     }
 
     /// Closed, with nothing to ask but the rules.

@@ -181,12 +181,10 @@ impl Gate {
         gate
     }
 
-    // For everybody who may wait, and everybody who has been answered and has not picked that up yet. Without a queue nobody waits;
-    // with partitions or shares a newcomer may sit down for as long as it takes to see that nobody has precedence.
+    // For everybody who may wait, and everybody who has been answered and has not picked that up yet. Without a queue nobody waits.
     fn seats_for(&self, max_concurrent: usize) -> usize {
         match self.max_queue {
-            0 if self.compartments.is_empty() => 0,
-            0 => 16,
+            0 => 0,
             waiting => waiting + max_concurrent,
         }
     }
@@ -324,7 +322,7 @@ fn wake(waker: Waker) {
 #[cfg(all(test, not(breaker_loom)))]
 mod tests {
     use super::*;
-    use crate::bulkhead::word::{MAX_QUEUE, MOST_IN_LINE};
+    use crate::bulkhead::word::MAX_QUEUE;
 
     fn gate(max_queue: usize, priority_shares: PriorityShares) -> Gate {
         Gate::new(Settings {
@@ -360,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn however_many_ask_whose_turn_it_is_the_line_never_outgrows_its_field() {
+    fn who_asks_whose_turn_it_is_does_not_join_the_line() {
         let gate = gate(MAX_QUEUE, PriorityShares::NONE);
         let place = Place::default();
         assert!(gate.try_enter(place, false));
@@ -371,12 +369,8 @@ mod tests {
                 _ => panic!("not queued"),
             }
         }
-        // Threads that have sat down to ask, and have not looked yet.
-        for _ in MAX_QUEUE..MOST_IN_LINE {
-            seats.push(gate.sit_down(&mut gate.line(), place));
-        }
-        assert!(!gate.ask(place) && !gate.load().is_watched());
-        assert_eq!(gate.load().queued(), MOST_IN_LINE);
+        assert!(!gate.ask(place) && !gate.ask(place.with_priority(Priority::High)));
+        assert_eq!(gate.load().queued(), MAX_QUEUE);
         seats
             .into_iter()
             .rev()

@@ -346,6 +346,14 @@ fn shares_that_make_no_sense_do_not_build() {
     assert!(
         text(start().priority_share(Priority::High, 0.5)).contains("no less than that of a lower")
     );
+    let three = start()
+        .priority_share(Priority::Low, f64::NAN)
+        .priority_share(Priority::Normal, 0.5)
+        .priority_share(Priority::High, 0.4);
+    let three = text(three);
+    assert!(three.contains("`priority_share.low` is NaN"), "{three}");
+    assert!(three.contains("`priority_share.high` is 0.4"), "{three}");
+    assert!(!three.contains("priority_share.normal"), "{three}");
     let whole = start()
         .max_concurrent(10)
         .partition(part("a").guaranteed(0.3))
