@@ -497,6 +497,31 @@ fn a_service_that_breaks_before_it_is_ready_is_counted_and_one_that_waits_is_not
 }
 
 #[test]
+fn a_dry_run_refuses_nothing_and_counts_what_it_would_have_refused() {
+    let throttle = throttle().dry_run(true).build().unwrap();
+    assert!(throttle.is_dry_run() && throttle.snapshot().dry_run);
+    feed(&throttle, 1_000, 0);
+    // Half-way: nothing was known at first, and a permit that is out counts for nothing yet.
+    for _ in 0..1_000 {
+        throttle.try_acquire().unwrap().failure();
+    }
+    let snapshot = throttle.snapshot();
+    assert_eq!((snapshot.admitted, snapshot.refused), (2_000, 0));
+    assert_eq!((snapshot.requests, snapshot.accepts), (2_000, 0));
+    // 0.95 of a thousand, give or take four standard deviations.
+    assert!((922..=978).contains(&snapshot.would_refuse), "{snapshot:?}");
+
+    throttle.set_dry_run(false);
+    let refused = (0..1_000)
+        .filter(|_| throttle.try_acquire().is_err())
+        .count();
+    assert!((922..=978).contains(&refused), "{refused}");
+    let after = throttle.snapshot();
+    assert_eq!(after.would_refuse, snapshot.would_refuse);
+    assert_eq!(after.refused, refused as u64);
+}
+
+#[test]
 fn what_breaks_after_a_long_silence_counts_from_when_it_breaks() {
     let time = Time::new();
     let throttle = throttle().clock(time.clock()).build().unwrap();

@@ -150,8 +150,8 @@ fn lock<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
 /// # }
 /// ```
 ///
-/// The events are warnings with the target `tower_breaker`. Their fields: `guard` (`circuit_breaker` or `bulkhead`), `name`,
-/// `refused` and how many of them for each [`Reason`](crate::Reason), under the reason's name; `would_refuse` and, of
+/// The events are warnings with the target `tower_breaker`. Their fields: `guard` (`circuit_breaker`, `bulkhead` or `throttle`), `name`,
+/// `refused` and, where there are several, how many of them for each [`Reason`](crate::Reason), under the reason's name; `would_refuse` and, of
 /// a bulkhead, `would_wait` count the calls that a guard in a dry run admitted all the same.
 pub struct RefusalLog {
     guards: Guards,
@@ -162,6 +162,7 @@ pub struct RefusalLog {
 struct Seen {
     breakers: Since,
     bulkheads: Since,
+    throttles: Since,
 }
 
 impl RefusalLog {
@@ -184,9 +185,10 @@ impl RefusalLog {
     pub fn report(&self) {
         let found = self.guards.look();
         // The subscriber is the user's: it is told when the lock has been released.
-        let (breakers, bulkheads) = lock(&self.seen).look(found);
+        let (breakers, bulkheads, throttles) = lock(&self.seen).look(found);
         breakers.iter().for_each(tell_of_breaker);
         bulkheads.iter().for_each(tell_of_bulkhead);
+        throttles.iter().for_each(tell_of_throttle);
     }
 
     /// [Reports](Self::report) every so often, for as long as it is polled. Spawn it; dropped, it stops.
@@ -242,8 +244,9 @@ impl<const N: usize> News<N> {
 type Refusals<const N: usize> = Vec<(Arc<str>, [u64; N])>;
 
 impl Seen {
-    fn look(&mut self, found: Found) -> (Refusals<5>, Refusals<7>) {
+    fn look(&mut self, found: Found) -> (Refusals<5>, Refusals<7>, Refusals<2>) {
         let (mut breakers, mut bulkheads) = (News::new(), News::new());
+        let mut throttles = News::new();
         self.breakers.begin();
         for (name, snapshot) in found.breakers {
             let refused = snapshot.refused_by;
@@ -277,7 +280,15 @@ impl Seen {
             }
         }
         self.bulkheads.end();
-        (breakers.refusals, bulkheads.refusals)
+        self.throttles.begin();
+        for (name, snapshot) in found.throttles {
+            let totals = [snapshot.refused, snapshot.would_refuse];
+            if let Some(more) = self.throttles.advance(snapshot.id, totals.into_iter()) {
+                throttles.add(name, more);
+            }
+        }
+        self.throttles.end();
+        (breakers.refusals, bulkheads.refusals, throttles.refusals)
     }
 }
 
@@ -324,6 +335,17 @@ fn tell_of_bulkhead((name, refused): &(Arc<str>, [u64; 7])) {
         displaced,
         would_refuse = would_be_full + would_be_queue_full,
         would_wait,
+        "calls refused"
+    );
+}
+
+fn tell_of_throttle((name, [refused, would_refuse]): &(Arc<str>, [u64; 2])) {
+    tracing::warn!(
+        target: "tower_breaker",
+        guard = "throttle",
+        name = &**name,
+        refused,
+        would_refuse,
         "calls refused"
     );
 }

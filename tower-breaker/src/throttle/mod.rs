@@ -54,6 +54,7 @@
 //! | the call | counted as |
 //! |---|---|
 //! | was refused here | a request |
+//! | would have been refused, in a [dry run](ThrottleBuilder::dry_run) | what it ends as |
 //! | is under way | nothing yet, so that a burst of first calls is not taken for an outage |
 //! | finished, verdict [success](crate::classify::Verdict::Success) | a request, accepted |
 //! | finished, verdict [failure](crate::classify::Verdict::Failure) | a request, not accepted |

@@ -1,7 +1,10 @@
 //! What all handles of one throttle share.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -26,6 +29,8 @@ pub(super) struct Settings {
     pub(super) max_probability: f64,
     pub(super) minimum_requests: u32,
     pub(super) count_abandoned: bool,
+    /// At the start.
+    pub(super) dry_run: bool,
 }
 
 impl Settings {
@@ -51,11 +56,14 @@ pub(super) enum Outcome {
 // The totals: one for each outcome, by its number, and these.
 const ADMITTED: usize = 4;
 const REFUSED: usize = 5;
+const WOULD_REFUSE: usize = 6;
 
 pub(super) struct Shared {
+    id: u64,
     name: Arc<str>,
     label: Label,
     settings: Settings,
+    dry_run: AtomicBool,
     length: Duration,
     clock: Box<dyn Clock>,
     origin: Instant,
@@ -65,7 +73,7 @@ pub(super) struct Shared {
     latest: AtomicU64,
     step: u64,
     dice: Dice,
-    totals: Striped<6>,
+    totals: Striped<7>,
 }
 
 impl Shared {
@@ -79,8 +87,10 @@ impl Shared {
         // At most an hour.
         let nanos = length.as_nanos() as u64;
         Self {
+            id: crate::id::next(),
             label: Label::new(Arc::clone(&name)),
             name,
+            dry_run: AtomicBool::new(settings.dry_run),
             settings,
             length,
             origin: clock.origin(),
@@ -107,10 +117,21 @@ impl Shared {
         }
         let probability = self.probability(self.window.tally(now));
         if probability > 0.0 && self.dice.share() < probability {
-            return Err(self.refuse(now));
+            if !self.is_dry_run() {
+                return Err(self.refuse(now));
+            }
+            self.totals.add(WOULD_REFUSE);
         }
         self.totals.add(ADMITTED);
         Ok(())
+    }
+
+    pub(super) fn is_dry_run(&self) -> bool {
+        self.dry_run.load(Relaxed)
+    }
+
+    pub(super) fn set_dry_run(&self, dry_run: bool) {
+        self.dry_run.store(dry_run, Relaxed);
     }
 
     #[inline(never)]
@@ -157,13 +178,16 @@ impl Shared {
         let (requests, accepts) = counts(tally);
         let total = |count| self.totals.sum(count);
         Snapshot {
+            id: self.id,
             name: Arc::clone(&self.name),
+            dry_run: self.is_dry_run(),
             k: self.settings.k,
             window: self.length,
             requests,
             accepts,
             probability: self.settings.probability(requests, accepts),
             refused: total(REFUSED),
+            would_refuse: total(WOULD_REFUSE),
             succeeded: total(Outcome::Success as usize),
             failed: total(Outcome::Failure as usize),
             ignored: total(Outcome::Ignore as usize),
@@ -189,6 +213,7 @@ mod tests {
             max_probability: 0.9,
             minimum_requests,
             count_abandoned: false,
+            dry_run: false,
         };
         settings.probability(requests, accepts)
     }
