@@ -141,3 +141,47 @@ impl<T: Guarded + fmt::Debug> fmt::Debug for BackPressureService<T> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(breaker_loom)))]
+mod tests {
+    use std::{convert::Infallible, future::Ready};
+
+    use super::*;
+    use crate::BulkheadLayer;
+
+    struct Echo;
+
+    impl Service<u32> for Echo {
+        type Response = u32;
+        type Error = Infallible;
+        type Future = Ready<Result<u32, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: u32) -> Self::Future {
+            std::future::ready(Ok(request))
+        }
+    }
+
+    // What the loop in `poll_ready` relies on when the last permit is taken between its own look and that of the service in it.
+    fn says_whether_it_would_refuse(mut service: impl Guarded + Service<u32>) {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let permit = service.handle().try_acquire().unwrap();
+        assert!(service.poll_ready(&mut cx).is_ready());
+        assert!(service.is_ready_to_refuse());
+        drop(permit);
+        assert!(service.poll_ready(&mut cx).is_ready());
+        assert!(!service.is_ready_to_refuse());
+    }
+
+    #[test]
+    fn a_service_knows_whether_it_is_ready_only_to_refuse() {
+        let bulkhead = Bulkhead::builder("test").max_concurrent(1).build().unwrap();
+        let place = bulkhead.place();
+        let layer = BulkheadLayer::new(bulkhead);
+        says_whether_it_would_refuse(layer.layer(Echo));
+        says_whether_it_would_refuse(layer.place_by(move |_: &u32| place).layer(Echo));
+    }
+}

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use tower_breaker::{
@@ -465,4 +467,43 @@ async fn a_place_that_was_made_from_nothing_has_its_priority_s_share() {
         drop(running);
         assert_eq!(load(&bulkhead), (0, 0));
     }
+}
+
+#[test]
+fn a_bulkhead_lives_as_long_as_its_last_guaranteed_permit_and_no_longer() {
+    let alive = Arc::new(());
+    let build = || {
+        let held = alive.clone();
+        Bulkhead::builder("test")
+            .max_concurrent(2)
+            .partition(Partition::new("live").guaranteed(0.5))
+            .listener(move |_| drop(held.clone()))
+            .build()
+            .unwrap()
+    };
+    drop(build());
+    assert_eq!(Arc::strong_count(&alive), 1);
+
+    let bulkhead = build();
+    let permit = bulkhead.partition("live").unwrap().try_acquire().unwrap();
+    drop(bulkhead);
+    assert_eq!(Arc::strong_count(&alive), 2);
+    drop(permit);
+    assert_eq!(Arc::strong_count(&alive), 1);
+}
+
+#[test]
+fn who_has_precedence_over_those_who_wait_does_not_wait_himself() {
+    let bulkhead = Bulkhead::builder("test")
+        .max_concurrent(4)
+        .max_queue(4)
+        .priority_share(Priority::Low, 0.5)
+        .build()
+        .unwrap();
+    let low = bulkhead.with_priority(Priority::Low);
+    let _low = [(); 2].map(|()| low.try_acquire().unwrap());
+    let mut waiting = task::spawn(low.acquire());
+    assert_pending!(waiting.poll());
+    let _permit = assert_ready_ok!(task::spawn(bulkhead.acquire()).poll());
+    assert_eq!(bulkhead.snapshot().waits.granted, 0, "he has not waited");
 }
