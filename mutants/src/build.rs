@@ -6,7 +6,7 @@ use crate::{
 };
 use serde_json::Value;
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -29,18 +29,30 @@ pub fn build(root: &Path, work: &Path, mutants: &[Mutant], targets: &[&str]) -> 
     let tree = work.join("tree");
     copy(root, &tree);
     // A change may well leave something unused.
-    let manifest = tree.join("tower-breaker/Cargo.toml");
-    let text = fs::read_to_string(&manifest).expect("the library has a manifest");
-    fs::write(&manifest, text.replace("[lints]\nworkspace = true\n", ""))
-        .expect("a file of our own");
+    let text = fs::read_to_string(root.join(MANIFEST)).expect("the library has a manifest");
+    put(
+        &tree.join(MANIFEST),
+        &text.replace("[lints]\nworkspace = true\n", ""),
+    );
 
-    let mut unviable = HashSet::new();
-    let mut constant = HashSet::new();
+    // What an earlier run has found out, so that this one need not fail as often. Names have line numbers in them.
+    let (does_not_compile, stays_constant) = (work.join("unviable"), work.join("constant"));
+    let known = lines(&does_not_compile);
+    let known = mutants.iter().filter(|one| known.contains(&one.name));
+    let mut unviable: HashSet<u32> = known.map(|one| one.id).collect();
+    let mut constant = lines(&stays_constant);
     for round in 1.. {
         let placed = write(root, &tree, mutants, &unviable, &constant);
         eprintln!("round {round}: {} mutants in one build", placed.len());
         let (binaries, errors) = compile(&tree, &work.join("target"), targets);
         if errors.is_empty() {
+            let names = mutants.iter().filter(|one| unviable.contains(&one.id));
+            let names = names.map(|one| one.name.clone());
+            note(
+                &does_not_compile,
+                lines(&does_not_compile).into_iter().chain(names),
+            );
+            note(&stays_constant, constant.into_iter());
             return Built {
                 binaries,
                 placed,
@@ -65,9 +77,35 @@ pub fn build(root: &Path, work: &Path, mutants: &[Mutant], targets: &[&str]) -> 
     unreachable!("the loop has no end")
 }
 
+const MANIFEST: &str = "tower-breaker/Cargo.toml";
+const CODE: &str = "tower-breaker/src";
+
+fn lines(path: &Path) -> HashSet<String> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn note(path: &Path, lines: impl Iterator<Item = String>) {
+    let all: BTreeSet<String> = lines.collect();
+    let text: String = all.into_iter().map(|line| line + "\n").collect();
+    put(path, &text);
+}
+
+// Only what has changed is built again.
+fn put(path: &Path, text: &str) {
+    if fs::read_to_string(path).is_ok_and(|found| found == text) {
+        return;
+    }
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory).expect("the target directory is ours");
+    }
+    fs::write(path, text).expect("a file of our own");
+}
+
+// All but what is written with changes.
 fn copy(root: &Path, tree: &Path) {
     fs::create_dir_all(tree).expect("the target directory is ours");
-    let script = "git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' f; do [ -f \"$f\" ] && printf '%s\\0' \"$f\"; done | tar --null -T - -cf - | tar -xf - -C \"$0\"";
+    let script = "git ls-files -z --cached --others --exclude-standard -- . ':!tower-breaker/src' ':!tower-breaker/Cargo.toml' | while IFS= read -r -d '' f; do [ -f \"$f\" ] && printf '%s\\0' \"$f\"; done | tar --null -T - -cf - | tar -xf - -C \"$0\"";
     let status = Command::new("bash")
         .args(["-c", script])
         .arg(tree)
@@ -91,17 +129,40 @@ fn write(
         files.entry(&mutant.file).or_default().push(mutant);
     }
     let mut all = HashSet::new();
+    let mut written = HashSet::new();
     for (file, here) in files {
         let code = fs::read_to_string(root.join(file)).expect("cargo-mutants has read it");
         let viable = here.into_iter().filter(|one| !unviable.contains(&one.id));
         let (code, placed) = place::place(&code, viable.cloned(), constant);
         all.extend(placed);
-        fs::write(tree.join(file), code).expect("a file of our own");
+        put(&tree.join(file), &code);
+        written.insert(file.to_owned());
     }
-    let lib = "tower-breaker/src/lib.rs";
-    let code = fs::read_to_string(root.join(lib)).expect("the library has a root");
-    fs::write(tree.join(lib), code + ACTIVE).expect("a file of our own");
+    for file in files_in(root, CODE) {
+        if !written.contains(&file) {
+            let code = fs::read_to_string(root.join(&file)).expect("it is there");
+            let more = if file == format!("{CODE}/lib.rs") {
+                ACTIVE
+            } else {
+                ""
+            };
+            put(&tree.join(&file), &(code + more));
+        }
+    }
     all
+}
+
+fn files_in(root: &Path, directory: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root.join(directory)).expect("it is there") {
+        let entry = entry.expect("it can be read");
+        let path = format!("{directory}/{}", entry.file_name().to_string_lossy());
+        match entry.file_type().expect("it has one").is_dir() {
+            true => found.extend(files_in(root, &path)),
+            false => found.push(path),
+        }
+    }
+    found
 }
 
 fn compile(tree: &Path, target: &Path, targets: &[&str]) -> (HashMap<String, PathBuf>, Vec<Value>) {

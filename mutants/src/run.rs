@@ -78,6 +78,7 @@ impl Runner {
             .args(["-c", &script])
             .arg(&self.binaries[target.name]);
         command.args(["-Zunstable-options", "--fail-fast", "--test-threads=2"]);
+        command.args(target.only);
         for name in target.skip {
             command.args(["--skip", name]);
         }

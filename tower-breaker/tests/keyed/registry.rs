@@ -12,7 +12,9 @@ use std::{
 
 use tokio_test::{assert_pending, assert_ready, task};
 use tower_breaker::{
-    Bulkhead, CircuitBreaker, FailureRate, Keyed, State, breaker::Ramp, bulkhead::Priority,
+    Bulkhead, CircuitBreaker, FailureRate, Keyed, State,
+    breaker::Ramp,
+    bulkhead::{Priority, limit::Aimd},
 };
 
 use crate::support::{breaker, breakers, builder, bulkheads, keys};
@@ -452,4 +454,89 @@ fn whoever_is_displaced_is_among_the_refused_of_the_totals() {
     assert_pending!(high.poll());
     assert!(assert_ready!(low.poll()).is_err());
     assert_eq!(registry.totals().refused(), 1);
+}
+
+#[test]
+fn retain_spares_what_its_caller_has_made_anew_meanwhile() {
+    let registry = bulkheads(10, 1);
+    for key in ["a", "b"] {
+        registry.get_or_make(key);
+    }
+    registry.retain(|key, _| {
+        if key == "a" {
+            registry.remove("a").unwrap();
+            let _permit = registry.try_acquire("a").unwrap();
+        }
+        false
+    });
+    // The new one was not what `retain` asked about.
+    assert_eq!(registry.get("a").unwrap().snapshot().admitted, 1);
+    assert!(registry.get("b").is_none());
+}
+
+#[test]
+fn a_limit_that_has_found_itself_is_memory_and_a_fixed_one_is_none() {
+    let registry = Keyed::bulkheads(|key: &String| {
+        let builder = Bulkhead::builder(key.as_str());
+        match key.as_str() {
+            "adaptive" => builder.adaptive(Aimd::builder().build().unwrap()),
+            _ => builder.max_concurrent(1),
+        }
+    })
+    .overflow(Bulkhead::builder("overflow").max_concurrent(1))
+    .capacity(2)
+    .build()
+    .unwrap();
+    for key in ["adaptive", "fixed", "other"] {
+        drop(registry.try_acquire(key).unwrap());
+    }
+    assert!(registry.get("fixed").is_none() && registry.get("adaptive").is_some());
+    assert_eq!(registry.stats().evicted_with_memory, 0);
+    let _held = registry.get_or_make("other");
+    drop(registry.try_acquire("new").unwrap());
+    assert!(registry.get("adaptive").is_none());
+    assert_eq!(registry.stats().evicted_with_memory, 1);
+}
+
+#[test]
+fn a_dry_run_of_a_keys_bulkhead_refuses_nothing() {
+    let registry = Keyed::bulkheads(|key: &String| {
+        Bulkhead::builder(key.as_str())
+            .max_concurrent(1)
+            .dry_run(true)
+    })
+    .overflow(Bulkhead::builder("overflow").max_concurrent(1))
+    .build()
+    .unwrap();
+    let _permits = [(); 3].map(|()| registry.try_acquire("a").unwrap());
+    let snapshot = registry.get("a").unwrap().snapshot();
+    assert_eq!((snapshot.admitted, snapshot.would_refuse.full), (3, 2));
+}
+
+#[test]
+fn a_listener_of_a_full_bulkhead_may_use_the_registry() {
+    let slot: Arc<OnceLock<Keyed<String, Bulkhead>>> = Arc::default();
+    let told = Arc::new(AtomicUsize::new(0));
+    let registry = {
+        let (slot, told) = (slot.clone(), told.clone());
+        Keyed::bulkheads(move |key: &String| {
+            let (slot, told) = (slot.clone(), told.clone());
+            Bulkhead::builder(key.as_str())
+                .max_concurrent(1)
+                .listener(move |event| {
+                    let registry = slot.get().unwrap();
+                    // Makes an entry, which needs what a look-up must not hold on to.
+                    registry.get_or_make(&*format!("{:?}", event.kind));
+                    told.fetch_add(1, Ordering::Relaxed);
+                })
+        })
+        .overflow(Bulkhead::builder("overflow").max_concurrent(1))
+        .build()
+        .unwrap()
+    };
+    slot.set(registry.clone()).ok().unwrap();
+    let _permit = registry.try_acquire("a").unwrap();
+    assert!(registry.try_acquire("a").is_err());
+    assert_eq!(told.load(Ordering::Relaxed), 1);
+    assert_eq!(registry.len(), 2);
 }
