@@ -317,3 +317,44 @@ fn a_reader_of_events_waits_for_the_next_one() {
     drop(bulkhead);
     assert!(assert_ready!(task::spawn(events.recv()).poll()).is_none());
 }
+
+#[test]
+fn who_has_used_up_his_share_does_not_make_the_bulkhead_full() {
+    let bulkhead = Bulkhead::builder("test")
+        .max_concurrent(4)
+        .priority_share(Priority::Low, 0.5)
+        .build()
+        .unwrap();
+    let mut events = bulkhead.events();
+    let low = bulkhead.with_priority(Priority::Low);
+    let _permits = [(); 2].map(|()| low.try_acquire().unwrap());
+    assert!(low.try_acquire().is_err());
+    assert!(events.try_recv().is_none());
+}
+
+#[test]
+fn it_is_relieved_when_an_eighth_is_free_and_nobody_waits() {
+    let bulkhead = Bulkhead::builder("test")
+        .max_concurrent(16)
+        .max_queue(1)
+        .priority_share(Priority::Low, 0.25)
+        .build()
+        .unwrap();
+    let low = bulkhead.with_priority(Priority::Low);
+    let mut events = bulkhead.events();
+    let mut next = || events.try_recv().map(|event| event.kind);
+    let lows = [(); 4].map(|()| low.try_acquire().unwrap());
+    let mut permits: Vec<_> = (0..12).map(|_| bulkhead.try_acquire().unwrap()).collect();
+    assert!(bulkhead.try_acquire().is_err());
+    assert_eq!(next(), Some(EventKind::Saturated));
+    permits.truncate(11);
+    assert_eq!(next(), None);
+    // Then somebody waits for one of his share's.
+    let waiter = low.acquire();
+    permits.truncate(1);
+    assert_eq!((load(&bulkhead), next()), ((5, 1), None));
+    drop(waiter);
+    assert_eq!(next(), Some(EventKind::Relieved));
+    drop((lows, permits));
+    assert_eq!(next(), None);
+}
