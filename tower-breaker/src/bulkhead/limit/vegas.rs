@@ -272,3 +272,32 @@ impl Faster {
         lower
     }
 }
+
+#[cfg(all(test, not(breaker_loom)))]
+mod tests {
+    use super::*;
+
+    // Where a limit of 100, all in use, goes when so many of the calls queue. One step is 2 then.
+    fn with_queue(calls: f64, smoothing: f64) -> usize {
+        let mut algorithm = Vegas::builder()
+            .initial(100)
+            .max(1_000)
+            .smoothing(smoothing)
+            .build()
+            .unwrap();
+        let unburdened = Duration::from_millis(10);
+        assert_eq!(algorithm.update(&Sample::new(unburdened, 100)), 100);
+        // What queues is rounded up.
+        let present = unburdened.div_f64(1.0 - (calls - 0.5) / 100.0);
+        algorithm.update(&Sample::new(present, 100))
+    }
+
+    #[test]
+    fn a_step_is_what_the_size_of_the_queue_says() {
+        let limits =
+            [1.0, 2.0, 3.0, 5.0, 6.0, 12.0, 13.0, 40.0].map(|calls| with_queue(calls, 1.0));
+        assert_eq!(limits, [112, 112, 102, 102, 100, 100, 98, 98]);
+        assert_eq!(with_queue(2.0, 0.5), 106);
+        assert_eq!(with_queue(13.0, 0.5), 99);
+    }
+}
