@@ -300,4 +300,30 @@ mod tests {
         assert_eq!(with_queue(2.0, 0.5), 106);
         assert_eq!(with_queue(13.0, 0.5), 99);
     }
+
+    #[test]
+    fn three_windows_in_a_row_that_were_clearly_faster_are_believed_at_the_slowest_of_them() {
+        let mut algorithm = Vegas::builder().build().unwrap();
+        assert_eq!((algorithm.initial(), algorithm.baseline()), (20, None));
+        let mut believes = |millis: u64| {
+            algorithm.update(&Sample::new(Duration::from_millis(millis), 20));
+            algorithm.baseline().unwrap().as_millis()
+        };
+        // Nearly a fifth faster is not clear, and two in a row are not enough.
+        let believed = [10, 9, 9, 9, 5, 5, 9, 5, 7, 8].map(&mut believes);
+        assert_eq!(believed, [10, 10, 10, 10, 10, 10, 10, 10, 10, 8]);
+    }
+
+    #[test]
+    fn it_says_when_it_measures() {
+        let mut algorithm = Vegas::builder().initial(100).build().unwrap();
+        let busy = Sample::new(Duration::from_millis(10), 200);
+        for _ in 0..FIRST_PROBE {
+            algorithm.update(&busy);
+            assert!(!algorithm.is_probing());
+        }
+        let before = algorithm.limit;
+        assert_eq!(algorithm.update(&busy), (before / 2.0) as usize);
+        assert!(algorithm.is_probing());
+    }
 }
