@@ -243,6 +243,7 @@ fn what_is_missing_or_out_of_range_is_named() {
         .map(|problem| problem.option())
         .collect();
     assert_eq!(options, ["capacity", "labels"]);
+    assert!(builder(1).labels(10_000).build().is_ok());
     let bad = Keyed::breakers(|key: &String| breaker(key))
         .overflow(CircuitBreaker::builder("overflow"))
         .build();
@@ -539,4 +540,22 @@ fn a_listener_of_a_full_bulkhead_may_use_the_registry() {
     assert!(registry.try_acquire("a").is_err());
     assert_eq!(told.load(Ordering::Relaxed), 1);
     assert_eq!(registry.len(), 2);
+}
+
+#[test]
+fn who_need_not_wait_is_admitted_while_somebody_waits_for_his_smaller_share() {
+    let registry = Keyed::bulkheads(|key: &String| {
+        Bulkhead::builder(key.as_str())
+            .max_concurrent(4)
+            .max_queue(1)
+            .priority_share(Priority::Low, 0.5)
+    })
+    .overflow(Bulkhead::builder("overflow").max_concurrent(1))
+    .build()
+    .unwrap();
+    let low = registry.get_or_make("a").with_priority(Priority::Low);
+    let _permits = [(); 2].map(|()| low.try_acquire().unwrap());
+    let mut waiter = task::spawn(low.acquire());
+    assert_pending!(waiter.poll());
+    assert!(registry.try_acquire("a").is_ok());
 }
