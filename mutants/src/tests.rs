@@ -95,6 +95,7 @@ const AREAS: &[(&str, &[Target])] = &[
         &[
             unit(&["keyed::"]),
             test("keyed"),
+            test("keyed_memory"),
             Target {
                 name: "keyed",
                 only: &["stress::", "churn::"],

@@ -473,6 +473,26 @@ fn retain_spares_what_its_caller_has_made_anew_meanwhile() {
     // The new one was not what `retain` asked about.
     assert_eq!(registry.get("a").unwrap().snapshot().admitted, 1);
     assert!(registry.get("b").is_none());
+
+    let registry = breakers(10);
+    registry.get_or_make("a");
+    registry.retain(|key, _| {
+        registry.remove(key.as_str()).unwrap();
+        registry.try_acquire(key.as_str()).unwrap().success();
+        false
+    });
+    assert_eq!(registry.get("a").unwrap().snapshot().succeeded, 1);
+}
+
+#[test]
+fn bulkheads_are_labelled_by_their_names() {
+    let registry = bulkheads(10, 1);
+    registry.get_or_make("a");
+    let labels: Vec<_> = registry
+        .iter()
+        .map(|entry| entry.label.to_string())
+        .collect();
+    assert_eq!(labels, ["a"]);
 }
 
 #[test]
