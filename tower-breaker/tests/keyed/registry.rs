@@ -579,3 +579,67 @@ fn who_need_not_wait_is_admitted_while_somebody_waits_for_his_smaller_share() {
     assert_pending!(waiter.poll());
     assert!(registry.try_acquire("a").is_ok());
 }
+
+#[test]
+fn nothing_is_made_for_a_newcomer_for_whom_there_is_no_room() {
+    let made = Arc::new(AtomicUsize::new(0));
+    let registry = {
+        let made = made.clone();
+        Keyed::breakers(move |key: &String| {
+            made.fetch_add(1, Ordering::Relaxed);
+            breaker(key)
+        })
+        .overflow(breaker("overflow"))
+        .capacity(2)
+        .build()
+        .unwrap()
+    };
+    assert!(registry.is_empty());
+    let _held = ["a", "b"].map(|key| registry.get_or_make(key));
+    assert!(!registry.is_empty());
+    registry.try_acquire("c").unwrap().success();
+    assert_eq!(made.load(Ordering::Relaxed), 2);
+    assert_eq!(registry.stats().overflowed, 1);
+}
+
+#[test]
+fn room_is_made_in_another_part_if_all_of_ones_own_are_in_use() {
+    // The part is the first letter: a registry of 128 has two of them.
+    #[derive(Clone)]
+    struct FirstLetter;
+    struct State(u64);
+    impl BuildHasher for FirstLetter {
+        type Hasher = State;
+        fn build_hasher(&self) -> State {
+            State(0)
+        }
+    }
+    impl Hasher for State {
+        fn write(&mut self, bytes: &[u8]) {
+            for byte in bytes {
+                self.0 = match self.0 {
+                    0 => u64::from(*byte == b'b') << 32 | 1,
+                    hash => hash + u64::from(*byte),
+                };
+            }
+        }
+        fn finish(&self) -> u64 {
+            self.0
+        }
+    }
+    let registry = builder(128).hasher(FirstLetter).build().unwrap();
+    let _held: Vec<_> = (0..30)
+        .map(|key| registry.get_or_make(&*format!("a{key}")))
+        .collect();
+    for key in 0..98 {
+        registry.get_or_make(&*format!("b{key}"));
+    }
+    assert_eq!(registry.len(), 128);
+    registry.try_acquire("a new one").unwrap().success();
+    assert!(registry.get("a new one").is_some());
+    let stats = registry.stats();
+    assert_eq!(
+        (stats.entries, stats.evicted, stats.overflowed),
+        (128, 1, 0)
+    );
+}
