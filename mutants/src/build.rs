@@ -44,7 +44,7 @@ pub fn build(root: &Path, work: &Path, mutants: &[Mutant], targets: &[&str]) -> 
     for round in 1.. {
         let placed = write(root, &tree, mutants, &unviable, &constant);
         eprintln!("round {round}: {} mutants in one build", placed.len());
-        let (binaries, errors) = compile(&tree, &work.join("target"), targets);
+        let (binaries, errors) = compile(&tree, &root.join("target"), targets);
         if errors.is_empty() {
             let names = mutants.iter().filter(|one| unviable.contains(&one.id));
             let names = names.map(|one| one.name.clone());
@@ -183,11 +183,6 @@ fn compile(tree: &Path, target: &Path, targets: &[&str]) -> (HashMap<String, Pat
     let output = command
         .current_dir(tree)
         .env("CARGO_TARGET_DIR", target)
-        .env("RUSTFLAGS", "-Awarnings")
-        .env("CARGO_PROFILE_DEV_DEBUG", "0")
-        .env("CARGO_PROFILE_TEST_DEBUG", "0")
-        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
-        .env("CARGO_PROFILE_TEST_OPT_LEVEL", "1")
         .output()
         .expect("cargo runs");
     let lines = String::from_utf8_lossy(&output.stdout).into_owned();
