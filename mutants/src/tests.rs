@@ -151,7 +151,6 @@ const AREAS: &[(&str, &[Target])] = &[
             },
             test("breaker_defects"),
             test("breaker_totals"),
-            test("bulkhead"),
             test("throttle"),
             test("stack"),
         ],
