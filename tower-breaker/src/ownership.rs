@@ -457,6 +457,22 @@ mod tests {
     }
 
     #[test]
+    fn an_owner_is_alone_without_another_and_without_a_loan() {
+        let (owner, _) = counted();
+        assert!(owner.is_alone());
+        let other = owner.clone();
+        assert!(!owner.is_alone() && owner.is(&other));
+        drop(other);
+        assert!(owner.is_alone());
+        let loan = borrow(&owner);
+        assert!(!owner.is_alone());
+        give_back(loan);
+        assert!(owner.is_alone());
+        let (stranger, _) = counted();
+        assert!(!owner.is(&stranger));
+    }
+
+    #[test]
     fn without_loans_the_last_owner_frees() {
         let (owner, alive) = counted();
         let other = owner.clone();

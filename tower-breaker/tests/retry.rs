@@ -112,6 +112,10 @@ fn every_option_out_of_range_is_named_at_once() {
             "retry_after_at_most"
         ]
     );
+    let hour = Duration::from_secs(3_600);
+    let longest = Backoff::exponential(hour).max(hour);
+    let longest = RetryPolicy::builder(copies).backoff(longest);
+    assert!(longest.retry_after_at_most(hour).build().is_ok());
     for (capacity, cost, refund, option) in [
         (0, 1, 0, "capacity"),
         (10, 0, 1, "cost"),
@@ -690,6 +694,8 @@ async fn a_body_within_the_limit_is_read_once_and_sent_as_often_as_needed() {
         assert_eq!(collected.trailers().unwrap()["x-checksum"], "9");
         assert_eq!(collected.to_bytes(), "onetwo");
     }
+    let plain = BufferedBody::read(stream(vec![data("one")]), 3).await;
+    assert!(!plain.unwrap().is_end_stream());
     let empty = BufferedBody::read(stream(vec![]), 0).await.unwrap();
     assert!(empty.is_end_stream() && empty.copy().is_some());
     assert_eq!(empty.size_hint().exact(), Some(0));

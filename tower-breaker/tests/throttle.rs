@@ -94,6 +94,7 @@ fn every_option_out_of_range_is_named_at_once() {
         .k(1.0)
         .window(Duration::from_secs(1))
         .max_probability(1.0)
+        .minimum_requests(1_000_000)
         .build()
         .unwrap();
 }
@@ -354,6 +355,16 @@ fn given_up_calls_count_only_if_asked_to_and_panics_always() {
         (silent.snapshot().requests, silent.snapshot().failed),
         (1, 1)
     );
+}
+
+#[test]
+fn a_permit_that_is_to_be_ignored_is_no_request_and_not_abandoned() {
+    let throttle = throttle().count_abandoned().build().unwrap();
+    assert_eq!(throttle.name(), "search");
+    throttle.try_acquire().unwrap().ignore();
+    let snapshot = throttle.snapshot();
+    assert_eq!((snapshot.ignored, snapshot.abandoned), (1, 0));
+    assert_eq!(snapshot.requests, 0);
 }
 
 #[test]

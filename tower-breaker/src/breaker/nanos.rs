@@ -149,6 +149,22 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn here_it_is_not_subtracted() {
         assert!(try_hashing(Instant::now()));
+        // Found out once, and known from then on.
+        assert!(hashing_works());
+        assert_eq!(HASHING.load(Ordering::Relaxed), WORKS);
+    }
+
+    #[test]
+    fn seconds_and_nanoseconds_are_told_from_anything_else() {
+        let mut fields = Fields::default();
+        (7_i64, 9_u32).hash(&mut fields);
+        assert_eq!((fields.seconds, fields.nanos), (7, 9));
+        let mut fields = Fields::default();
+        (7_u64, 9_u32).hash(&mut fields);
+        assert_eq!((fields.seconds, fields.nanos), (7, 9));
+        assert!(!fields.has_more);
+        "7.9 s".hash(&mut fields);
+        assert!(fields.has_more);
     }
 
     #[test]

@@ -113,6 +113,18 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn it_is_never_more_than_half_full_and_no_larger_than_that_takes() {
+        let mut index = Index::new();
+        let hash_of = |place: usize| place as u64;
+        for place in 0..100 {
+            index.insert(hash_of(place), place, hash_of);
+            let entries = place + 1;
+            let words = (2 * entries).next_power_of_two().max(FEWEST);
+            assert_eq!(index.words.len(), words, "{entries} entries");
+        }
+    }
+
     proptest! {
         // Few hashes, many of which want the same word, or the last, from where they go on at the first.
         #[test]

@@ -110,7 +110,7 @@ impl Gate {
     }
 
     fn has_place(&self, line: &Line, partition: Option<usize>, common_taken: usize) -> bool {
-        let Some(index) = partition.filter(|index| *index < self.compartments.len()) else {
+        let Some(index) = partition else {
             return common_taken < self.common_places;
         };
         let places = self.compartments[index].places;
