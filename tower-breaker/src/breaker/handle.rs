@@ -25,7 +25,7 @@ use super::{
     snapshot::Snapshot,
     transition::{State, Transition},
 };
-use crate::{Refused, id, ownership::Owner, refused::Label};
+use crate::{Refused, id, ownership::Owner};
 
 /// A named circuit breaker. Clones share the one circuit.
 ///
@@ -77,7 +77,7 @@ impl CircuitBreaker {
                 on_abandoned: parts.on_abandoned,
                 recovery: parts.recovery,
                 dry_run: AtomicBool::new(parts.dry_run),
-                label: Label::new(parts.name.clone()),
+                label: parts.label,
                 name: parts.name,
                 id: id::next(),
                 journal,

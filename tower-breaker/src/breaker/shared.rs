@@ -23,8 +23,8 @@ use super::{
 use crate::{
     Refused,
     classify::Verdict,
+    label::Label,
     ownership::{Addition, Lender},
-    refused::Label,
 };
 
 // In this order: what every call needs is together, at the beginning, so that one of thousands of circuits costs a call few cache lines.
