@@ -103,6 +103,14 @@ impl Details {
         Self((reason as u64) << WAIT_BITS | wait)
     }
 
+    /// With a wait that is neither over nor longer than there is room for; `None` for others. One that is over may be
+    /// less than zero, and come round.
+    #[inline]
+    pub(crate) fn with_wait(reason: Reason, wait: u64) -> Option<Self> {
+        let fits = wait.wrapping_sub(1) < NO_WAIT - 1;
+        fits.then_some(Self((reason as u64) << WAIT_BITS | wait))
+    }
+
     /// The place of the reason among all of them.
     #[inline]
     pub(crate) const fn reason_as_number(self) -> usize {

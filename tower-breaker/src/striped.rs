@@ -68,17 +68,28 @@ impl<const N: usize> Striped<N> {
     /// As [`add`](Self::add), still to be made, by this thread.
     #[inline]
     pub(crate) fn addition(&self, counter: usize) -> Addition<'_> {
-        match self.own.get(number::of_this_thread()) {
-            Some(Stripe(own)) => Addition::new(Some(&own[counter]), &own[counter]),
+        match self.own() {
+            Some(own) => Addition::new(Some(&own[counter]), &own[counter]),
             None => Addition::new(None, &self.shared()[counter]),
         }
+    }
+
+    /// Those of this thread alone.
+    #[inline]
+    fn own(&self) -> Option<&Counters<N>> {
+        // A thread that has no number yet is told from others by those that have no stripe only.
+        let own = match self.own.get(number::so_far()) {
+            None => self.own.get(number::of_this_thread()),
+            own => own,
+        };
+        own.map(|Stripe(counters)| counters)
     }
 
     /// Adds any amount. Sums wrap around at 2⁶⁴.
     #[inline]
     pub(crate) fn add_amount(&self, counter: usize, amount: u64) {
-        match self.own.get(number::of_this_thread()) {
-            Some(Stripe(counters)) => {
+        match self.own() {
+            Some(counters) => {
                 // Nobody else writes here.
                 let count = counters[counter].load(Ordering::Relaxed);
                 counters[counter].store(count.wrapping_add(amount), Ordering::Release);
@@ -98,8 +109,7 @@ impl<const N: usize> Striped<N> {
     /// Uses a counter as a maximum instead: it becomes the value if that is greater. Not for a counter that is also added to.
     #[inline]
     pub(crate) fn raise(&self, counter: usize, value: u64) {
-        let own = self.own.get(number::of_this_thread());
-        let counters = own.map_or(self.shared(), |Stripe(counters)| counters);
+        let counters = self.own().unwrap_or(self.shared());
         // Others set it back to zero, so raising it is a read-modify-write, which is seldom needed.
         if counters[counter].load(Ordering::Relaxed) < value {
             counters[counter].fetch_max(value, Ordering::Relaxed);
@@ -271,6 +281,12 @@ mod number {
         }
     }
 
+    /// The same, for a thread that has been asked before; too large, too, for others.
+    #[inline]
+    pub(super) fn so_far() -> usize {
+        NUMBER.get()
+    }
+
     #[cold]
     fn first() -> usize {
         // A thread that is ending may have given its number back already.
@@ -284,6 +300,10 @@ mod number {
 mod number {
     // Loom runs its threads on one thread of the system.
     pub(super) fn of_this_thread() -> usize {
+        usize::MAX
+    }
+
+    pub(super) fn so_far() -> usize {
         usize::MAX
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 use std::time::Instant;
 
-use super::nanos;
+use super::nanos::{self, Since};
 
 /// A monotonic clock.
 ///
@@ -70,7 +70,7 @@ impl Clock for TokioClock {
 /// A circuit's clock and where it counts from.
 pub(super) enum Time {
     /// The default, called directly, where instants can be hashed.
-    Tokio { origin: Instant },
+    Tokio { origin: Instant, since: Since },
     Custom {
         clock: Box<dyn Clock>,
         origin: Instant,
@@ -80,8 +80,10 @@ pub(super) enum Time {
 impl Time {
     pub(super) fn of_tokio() -> Self {
         if nanos::hashing_works() {
+            let origin = TokioClock.origin();
             Self::Tokio {
-                origin: TokioClock.origin(),
+                since: Since::new(origin),
+                origin,
             }
         } else {
             Self::of(Box::new(TokioClock))
@@ -97,7 +99,7 @@ impl Time {
 
     pub(super) fn origin(&self) -> Instant {
         match self {
-            Self::Tokio { origin } | Self::Custom { origin, .. } => *origin,
+            Self::Tokio { origin, .. } | Self::Custom { origin, .. } => *origin,
         }
     }
 
@@ -112,9 +114,9 @@ impl Time {
     #[inline]
     pub(super) fn nanos(&self) -> u64 {
         match self {
-            Self::Tokio { origin } => {
+            Self::Tokio { origin, since } => {
                 let now = TokioClock.now();
-                nanos::quickly_between(*origin, now)
+                since.quickly_to(now).unwrap_or_else(|| nanos::between(*origin, now))
             }
             Self::Custom { clock, origin } => clock.nanos_since(*origin),
         }

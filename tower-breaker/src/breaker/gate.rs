@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     CircuitBreaker,
-    machine::{Denied, WAIT_OVER},
+    machine::Denied,
     permit::Admission,
     shared::Outcome,
 };
@@ -30,7 +30,7 @@ type Waiting = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 enum Readiness {
     // Not asked since the last call. A caller who calls all the same gets what the inner service makes of that.
     Unknown,
-    // The circuit refused in the episode of this generation, and the inner service was not asked.
+    // The circuit refused, with this state word, and the inner service was not asked.
     Refusing(Denied, u64),
     // The inner service is ready.
     Inner,
@@ -78,8 +78,7 @@ impl Gate {
                 ready!(self.poll_admitting(cx));
             } else {
                 if !matches!(self.readiness, Readiness::Inner) {
-                    let generation = self.breaker.shared.generation();
-                    self.readiness = Readiness::Refusing(denied, generation);
+                    self.readiness = Readiness::Refusing(denied, self.breaker.shared.word());
                 }
                 return Poll::Ready(Ok(()));
             }
@@ -116,9 +115,9 @@ impl Gate {
     #[inline(always)]
     pub(crate) fn enter(&mut self) -> Result<Admission, Refused> {
         match self.readiness {
-            Readiness::Refusing(denied, generation) => {
+            Readiness::Refusing(denied, word) => {
                 self.readiness = Readiness::Unknown;
-                Err(self.refuse(denied, generation))
+                Err(self.refuse(denied, word))
             }
             Readiness::Unknown | Readiness::Inner => {
                 let admission = Admission::acquire(&self.breaker.shared)?;
@@ -130,13 +129,13 @@ impl Gate {
     }
 
     #[inline]
-    fn refuse(&self, denied: Denied, generation: u64) -> Refused {
+    fn refuse(&self, denied: Denied, word: u64) -> Refused {
         let shared = &self.breaker.shared;
         // However long ago it was asked: the caller is told how things are now.
-        let denied = if generation == shared.generation() {
+        let denied = if word == shared.word() {
             denied
         } else {
-            shared.denied().unwrap_or(WAIT_OVER)
+            shared.denied_since(denied, word)
         };
         shared.refuse(denied)
     }

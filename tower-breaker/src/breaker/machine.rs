@@ -304,8 +304,8 @@ impl Machine {
         if !self.load().is_waiting() {
             return None;
         }
-        let (now, until) = (now(), self.deadline.get());
-        (now < until).then(|| Details::new(Reason::CircuitOpen, Some(until - now)))
+        let now = now();
+        Details::with_wait(Reason::CircuitOpen, self.deadline.get().wrapping_sub(now))
     }
 
     /// What [`admit`](Self::admit) would refuse with at this moment, but for the ramp, which is a matter of the single call.
@@ -616,9 +616,15 @@ impl Machine {
         self.waits.choose(&self.policy, 0, None)
     }
 
+    /// The state word, to be compared with.
     #[inline]
-    pub(super) fn generation(&self) -> u64 {
-        u64::from(self.load().generation())
+    pub(super) fn word(&self) -> u64 {
+        self.load().0
+    }
+
+    /// Whether the circuit is still in the episode in which its state word was this one.
+    pub(super) fn is_of_this_episode(&self, word: u64) -> bool {
+        Word(word).generation() == self.load().generation()
     }
 
     pub(super) fn state(&self) -> State {

@@ -16,7 +16,7 @@ use super::{
     clock::Time,
     counters::{Count, Counters},
     journal::{Journal, shielded},
-    machine::{Change, Denied, Effect, Machine, Manual, Report, Ticket},
+    machine::{Change, Denied, Effect, Machine, Manual, Report, Ticket, WAIT_OVER},
     policy::{Abandoned, Recovery, nanos},
     transition::{Cause, Episode, State, Transition},
 };
@@ -409,10 +409,19 @@ impl Shared {
         }
     }
 
-    /// Of the current episode.
+    /// The state word, to be compared with.
     #[inline]
-    pub(super) fn generation(&self) -> u64 {
-        self.machine.generation()
+    pub(super) fn word(&self) -> u64 {
+        self.machine.word()
+    }
+
+    /// What a call is refused with that was told so at that state word.
+    #[inline(never)]
+    pub(super) fn denied_since(&self, denied: Denied, word: u64) -> Denied {
+        if self.machine.is_of_this_episode(word) {
+            return denied;
+        }
+        self.denied().unwrap_or(WAIT_OVER)
     }
 
     /// Whether that changed anything.
