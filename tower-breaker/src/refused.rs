@@ -111,6 +111,11 @@ impl Details {
         fits.then_some(Self((reason as u64) << WAIT_BITS | wait))
     }
 
+    #[inline]
+    pub(crate) const fn is_of(self, reason: Reason) -> bool {
+        self.reason_as_number() == reason as usize
+    }
+
     /// The place of the reason among all of them.
     #[inline]
     pub(crate) const fn reason_as_number(self) -> usize {

@@ -297,11 +297,11 @@ impl Machine {
         }
     }
 
-    /// What [`admit`](Self::admit) refuses with, if the circuit is open and its wait is not over: the whole of it for most that
-    /// are refused.
+    /// What [`admit`](Self::admit) refuses with, if the circuit is open, as this state word says, and its wait is not over: the whole of
+    /// it for most that are refused.
     #[inline]
-    pub(super) fn denied_outright(&self, now: impl FnOnce() -> u64) -> Option<Denied> {
-        if !self.load().is_waiting() {
+    pub(super) fn denied_outright(&self, word: u64, now: impl FnOnce() -> u64) -> Option<Denied> {
+        if !Word(word).is_waiting() {
             return None;
         }
         let now = now();
@@ -330,10 +330,10 @@ impl Machine {
         }
     }
 
-    /// Closed, with nothing to ask but the rules.
+    /// Whether this state word is of a closed circuit, with nothing to ask but the rules.
     #[inline]
-    pub(super) fn is_plainly_closed(&self) -> bool {
-        self.load().is_plainly_closed()
+    pub(super) fn is_plainly_closed(word: u64) -> bool {
+        Word(word).is_plainly_closed()
     }
 
     // The time, if the open wait is over by now.

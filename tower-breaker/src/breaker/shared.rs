@@ -167,7 +167,7 @@ impl Shared {
     #[inline(never)]
     fn admit_slowly(&self) -> Result<Entry, Refused> {
         if !self.is_dry_run() {
-            if let Some(denied) = self.machine.denied_outright(|| self.now()) {
+            if let Some(denied) = self.machine.denied_outright(self.word(), || self.now()) {
                 return Err(self.refuse(denied));
             }
         }
@@ -286,18 +286,19 @@ impl Shared {
     /// What an ordinary call would be refused with just now. Counts nothing.
     #[inline]
     pub(super) fn denied(&self) -> Option<Denied> {
-        if self.machine.is_plainly_closed() {
+        let word = self.word();
+        if Machine::is_plainly_closed(word) {
             return None;
         }
-        self.denied_slowly()
+        self.denied_slowly(word)
     }
 
     #[inline(never)]
-    fn denied_slowly(&self) -> Option<Denied> {
+    fn denied_slowly(&self, word: u64) -> Option<Denied> {
         if self.is_dry_run() {
             return None;
         }
-        match self.machine.denied_outright(|| self.now()) {
+        match self.machine.denied_outright(word, || self.now()) {
             None => self.denied_for_some_reason(),
             denied => denied,
         }
