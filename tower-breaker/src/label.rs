@@ -111,7 +111,7 @@ impl Label {
         Lent(self.0)
     }
 
-    #[inline(never)]
+    #[cold]
     fn lend_counted(&self) -> Lent {
         // A thread that is ending has no spare any more.
         match SPARE.try_with(Cell::take) {

@@ -116,7 +116,7 @@ impl Time {
         match self {
             Self::Tokio { origin, since } => {
                 let now = TokioClock.now();
-                since.quickly_to(now).unwrap_or_else(|| nanos::between(*origin, now))
+                since.quickly_to(now).unwrap_or_else(|| nanos::slowly_between(*origin, now))
             }
             Self::Custom { clock, origin } => clock.nanos_since(*origin),
         }

@@ -72,7 +72,7 @@ impl Counters {
         self.add_other_refusal(denied);
     }
 
-    #[inline(never)]
+    #[cold]
     fn add_other_refusal(&self, denied: Denied) {
         // A circuit refuses for the first four reasons only; said so, the index needs no check.
         let which = denied.reason_as_number() & 3;

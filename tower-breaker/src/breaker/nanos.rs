@@ -33,6 +33,12 @@ pub(super) fn between(origin: Instant, now: Instant) -> u64 {
     }
 }
 
+/// The same, where it is not what usually happens.
+#[cold]
+pub(super) fn slowly_between(origin: Instant, now: Instant) -> u64 {
+    between(origin, now)
+}
+
 /// An origin, where hashing is known to [work](hashing_works).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Since {

@@ -295,17 +295,19 @@ impl Shared {
 
     #[inline(never)]
     fn denied_slowly(&self, word: u64) -> Option<Denied> {
+        if !self.is_dry_run() {
+            if let Some(denied) = self.machine.denied_outright(word, || self.now()) {
+                return Some(denied);
+            }
+        }
+        self.denied_for_some_reason()
+    }
+
+    #[cold]
+    fn denied_for_some_reason(&self) -> Option<Denied> {
         if self.is_dry_run() {
             return None;
         }
-        match self.machine.denied_outright(word, || self.now()) {
-            None => self.denied_for_some_reason(),
-            denied => denied,
-        }
-    }
-
-    #[inline(never)]
-    fn denied_for_some_reason(&self) -> Option<Denied> {
         self.expire_leases();
         self.machine.denied(self.may_try(), || self.now())
     }
@@ -417,7 +419,7 @@ impl Shared {
     }
 
     /// What a call is refused with that was told so at that state word.
-    #[inline(never)]
+    #[cold]
     pub(super) fn denied_since(&self, denied: Denied, word: u64) -> Denied {
         if self.machine.is_of_this_episode(word) {
             return denied;
