@@ -73,12 +73,12 @@ impl Gate {
         cx: &mut Context<'_>,
         inner: impl FnOnce(&mut Context<'_>) -> Poll<Result<(), E>>,
     ) -> Poll<Result<(), E>> {
-        if let Some(denied) = self.breaker.shared.denied() {
+        if let Some((denied, word)) = self.breaker.shared.denied_at() {
             if self.back_pressure {
                 ready!(self.poll_admitting(cx));
             } else {
                 if !matches!(self.readiness, Readiness::Inner) {
-                    self.readiness = Readiness::Refusing(denied, self.breaker.shared.word());
+                    self.readiness = Readiness::Refusing(denied, word);
                 }
                 return Poll::Ready(Ok(()));
             }

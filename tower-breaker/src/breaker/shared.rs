@@ -5,7 +5,7 @@ use std::{
     mem,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -40,7 +40,7 @@ pub(super) struct Shared {
     pub(super) machine: Machine,
     pub(super) on_abandoned: Abandoned,
     pub(super) recovery: Recovery,
-    pub(super) dry_run: AtomicBool,
+    pub(super) ways: Ways,
     pub(super) id: u64,
     pub(super) name: Arc<str>,
     pub(super) label: Label,
@@ -48,6 +48,40 @@ pub(super) struct Shared {
     pub(super) time: Time,
     /// Woken by every transition, and by every trial that ends.
     pub(super) changed: Notify,
+}
+
+/// What a refusal must look at first, all in one place.
+pub(super) struct Ways(AtomicU8);
+
+impl Ways {
+    /// Nothing is refused.
+    const DRY_RUN: u8 = 1;
+    /// The time does not come from tokio's clock.
+    const OTHER_CLOCK: u8 = 2;
+
+    pub(super) fn new(dry_run: bool, time: &Time) -> Self {
+        let is_other = !time.is_of_tokio();
+        let ways = u8::from(dry_run) * Self::DRY_RUN | u8::from(is_other) * Self::OTHER_CLOCK;
+        Self(AtomicU8::new(ways))
+    }
+
+    #[inline]
+    fn are_usual(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+
+    #[inline]
+    fn have(&self, way: u8) -> bool {
+        self.0.load(Ordering::Relaxed) & way != 0
+    }
+
+    pub(super) fn set_dry_run(&self, dry_run: bool) {
+        if dry_run {
+            self.0.fetch_or(Self::DRY_RUN, Ordering::Relaxed);
+        } else {
+            self.0.fetch_and(!Self::DRY_RUN, Ordering::Relaxed);
+        }
+    }
 }
 
 /// An admitted call, as the machine and the abandonment policy need it.
@@ -148,7 +182,7 @@ impl Shared {
     }
 
     pub(super) fn is_dry_run(&self) -> bool {
-        self.dry_run.load(Ordering::Relaxed)
+        self.ways.have(Ways::DRY_RUN)
     }
 
     #[inline]
@@ -286,28 +320,44 @@ impl Shared {
     /// What an ordinary call would be refused with just now. Counts nothing.
     #[inline]
     pub(super) fn denied(&self) -> Option<Denied> {
+        self.denied_at().map(|(denied, _)| denied)
+    }
+
+    /// The same, and the state word from which on that was so.
+    #[inline]
+    pub(super) fn denied_at(&self) -> Option<(Denied, u64)> {
         let word = self.word();
         if Machine::is_plainly_closed(word) {
             return None;
         }
-        self.denied_slowly(word)
+        Some((self.denied_slowly(word)?, word))
     }
 
     #[inline(never)]
     fn denied_slowly(&self, word: u64) -> Option<Denied> {
-        if !self.is_dry_run() {
-            if let Some(denied) = self.machine.denied_outright(word, || self.now()) {
-                return Some(denied);
-            }
+        if !self.ways.are_usual() {
+            return self.denied_in_another_way(word);
         }
-        self.denied_for_some_reason()
+        let now = || self.time.nanos_of_tokio();
+        match self.machine.denied_outright(word, now) {
+            None => self.denied_for_some_reason(),
+            denied => denied,
+        }
+    }
+
+    #[inline(never)]
+    fn denied_in_another_way(&self, word: u64) -> Option<Denied> {
+        if self.is_dry_run() {
+            return None;
+        }
+        match self.machine.denied_outright(word, || self.now()) {
+            None => self.denied_for_some_reason(),
+            denied => denied,
+        }
     }
 
     #[cold]
     fn denied_for_some_reason(&self) -> Option<Denied> {
-        if self.is_dry_run() {
-            return None;
-        }
         self.expire_leases();
         self.machine.denied(self.may_try(), || self.now())
     }
