@@ -65,6 +65,16 @@ impl<const N: usize> Striped<N> {
         self.addition(counter).make();
     }
 
+    /// As [`add`](Self::add), if this thread has a stripe, and has been here before.
+    #[inline]
+    pub(crate) fn add_alone(&self, counter: usize) -> bool {
+        let own = self.own.get(number::so_far());
+        if let Some(Stripe(own)) = own {
+            Addition::new(Some(&own[counter]), &own[counter]).make();
+        }
+        own.is_some()
+    }
+
     /// As [`add`](Self::add), still to be made, by this thread.
     #[inline]
     pub(crate) fn addition(&self, counter: usize) -> Addition<'_> {

@@ -66,14 +66,14 @@ impl Counters {
     pub(super) fn add_refusal(&self, denied: Denied) {
         // Most are of this kind. Told by a branch, which is foreseen, and not by the index alone: that would only be known once the
         // clock has been read, and what comes after would wait for it.
-        if denied.is_of(Reason::CircuitOpen) {
-            return self.0.add(Count::RefusedOpen as usize);
+        let is_usual = denied.is_of(Reason::CircuitOpen);
+        if !(is_usual && self.0.add_alone(Count::RefusedOpen as usize)) {
+            self.add_refusal_slowly(denied);
         }
-        self.add_other_refusal(denied);
     }
 
     #[cold]
-    fn add_other_refusal(&self, denied: Denied) {
+    fn add_refusal_slowly(&self, denied: Denied) {
         // A circuit refuses for the first four reasons only; said so, the index needs no check.
         let which = denied.reason_as_number() & 3;
         self.0.add(Count::RefusedOpen as usize + which);

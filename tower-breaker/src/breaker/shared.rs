@@ -345,7 +345,7 @@ impl Shared {
         }
     }
 
-    #[inline(never)]
+    #[cold]
     fn denied_in_another_way(&self, word: u64) -> Option<Denied> {
         if self.is_dry_run() {
             return None;
