@@ -181,7 +181,7 @@ mod tests {
     fn owners(label: &Label) -> usize {
         assert!(label.0.is_counted());
         // SAFETY: a counted label is an owner.
-        Arc::strong_count(&unsafe { label.0.owner() })
+        Arc::strong_count(&*unsafe { label.0.owner() })
     }
 
     #[test]

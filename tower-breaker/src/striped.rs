@@ -20,10 +20,15 @@ use crate::{
 };
 
 /// `N` counters, named by their index. No more than 16, so that a stripe keeps to its own cache lines.
+///
+/// In this order, so that the last of those in one place are beside the word that says that there are no others.
 #[repr(C)]
 pub(crate) struct Striped<const N: usize> {
+    // For threads that have no stripe, where there are stripes: they have lines of their own, too.
+    apart: Option<Box<Stripe<N>>>,
+    // Where there are none: beside whatever else there is, which takes the least memory.
+    compact: Counters<N>,
     own: Box<[Stripe<N>]>,
-    shared: Shared<N>,
 }
 
 // Two lines, because the hardware fetches them in pairs.
@@ -31,14 +36,6 @@ pub(crate) struct Striped<const N: usize> {
 struct Stripe<const N: usize>(Counters<N>);
 
 type Counters<const N: usize> = [AtomicU64; N];
-
-/// The counters of the threads that have no stripe.
-enum Shared<const N: usize> {
-    // They have lines of their own, too.
-    Apart(Box<Stripe<N>>),
-    // Beside whatever else there is, which takes the least memory.
-    Compact(Counters<N>),
-}
 
 fn counters<const N: usize>() -> Counters<N> {
     std::array::from_fn(|_| AtomicU64::new(0))
@@ -48,7 +45,8 @@ impl<const N: usize> Striped<N> {
     pub(crate) fn new() -> Self {
         Self {
             own: (0..stripes()).map(|_| Stripe(counters())).collect(),
-            shared: Shared::Apart(Box::new(Stripe(counters()))),
+            apart: Some(Box::new(Stripe(counters()))),
+            compact: counters(),
         }
     }
 
@@ -56,7 +54,8 @@ impl<const N: usize> Striped<N> {
     pub(crate) fn compact() -> Self {
         Self {
             own: Box::default(),
-            shared: Shared::Compact(counters()),
+            apart: None,
+            compact: counters(),
         }
     }
 
@@ -141,11 +140,12 @@ impl<const N: usize> Striped<N> {
             .map(move |counters| &counters[counter])
     }
 
+    #[inline]
     fn shared(&self) -> &Counters<N> {
-        match &self.shared {
-            Shared::Apart(stripe) => &stripe.0,
-            Shared::Compact(counters) => counters,
+        if self.own.is_empty() {
+            return &self.compact;
         }
+        self.apart.as_deref().map_or(&self.compact, |Stripe(counters)| counters)
     }
 }
 

@@ -6,8 +6,7 @@ use crate::{Reason, ownership::Addition, striped::Striped};
 /// What is counted. As many as a stripe has room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Count {
-    Admitted,
-    Succeeded,
+    LeaseExpired,
     Failed,
     Ignored,
     Abandoned,
@@ -21,7 +20,9 @@ pub(super) enum Count {
     Stale,
     TrialSucceeded,
     TrialFailed,
-    LeaseExpired,
+    // Last, where what else every call needs is beside them: see `Shared`.
+    Succeeded,
+    Admitted,
 }
 
 // A refusal finds its counter by adding, so the two have one order.
@@ -33,7 +34,7 @@ const _: () = {
     assert!(Reason::Ramping as usize == Count::RefusedRamping as usize - first);
 };
 
-const COUNTS: usize = Count::LeaseExpired as usize + 1;
+const COUNTS: usize = Count::Admitted as usize + 1;
 
 /// The totals that a transition tells of.
 #[derive(Debug, Clone, Copy, Default)]

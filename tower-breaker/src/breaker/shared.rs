@@ -27,28 +27,40 @@ use crate::{
     ownership::{Addition, Lender},
 };
 
-// In this order: what every call needs is together, at the beginning, so that one of thousands of circuits costs a call few cache lines.
+// In this order: what every call needs of one of thousands of circuits is in one cache line, from the last two counters to the head of the
+// machine.
 #[repr(C)]
 pub(super) struct Shared {
+    pub(super) id: u64,
+    pub(super) name: Arc<str>,
+    pub(super) label: Label,
+    // In nanoseconds; without a rule about slow calls, no call is slow.
+    pub(super) slow_call: u64,
+    pub(super) on_abandoned: Abandoned,
     pub(super) counters: Counters,
     // What an admitted call's start must be known for: a rule about slow calls, or an abandonment that depends on its age.
     pub(super) times_calls: bool,
     // Whether the end of a success must be known, for a rule about slow calls or for a window of time.
     pub(super) reads_the_end: bool,
-    // In nanoseconds; without a rule about slow calls, no call is slow.
-    pub(super) slow_call: u64,
-    pub(super) machine: Machine,
-    pub(super) on_abandoned: Abandoned,
-    pub(super) recovery: Recovery,
     pub(super) ways: Ways,
-    pub(super) id: u64,
-    pub(super) name: Arc<str>,
-    pub(super) label: Label,
-    pub(super) journal: Journal,
+    pub(super) recovery: Recovery,
+    pub(super) machine: Machine,
     pub(super) time: Time,
+    pub(super) journal: Journal,
     /// Woken by every transition, and by every trial that ends.
     pub(super) changed: Notify,
 }
+
+// Loom's atomics have other sizes.
+#[cfg(not(breaker_loom))]
+const _: () = {
+    // The two words before it in a block are `ownership`'s.
+    let machine = 16 + mem::offset_of!(Shared, machine);
+    let counters = 16 + mem::offset_of!(Shared, counters) + size_of::<Counters>();
+    // The counters end with the words for the stripes. The machine begins with its word and what tells how many windows it has.
+    let (first, last) = (counters - 16 - 16, machine + 24);
+    assert!(first % 64 == 0 && last - first <= 64);
+};
 
 /// What a refusal must look at first, all in one place.
 pub(super) struct Ways(AtomicU8);
