@@ -82,7 +82,7 @@ where
 {
     type Output = Result<Response<JudgedBody<B, K::End, L>>, M::Error>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         match this.state.project() {
