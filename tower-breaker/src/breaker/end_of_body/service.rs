@@ -78,7 +78,7 @@ where
             .map_err(|err| self.mode.inner(err))
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let mode = self.mode.clone();
         match self.gate.enter() {
