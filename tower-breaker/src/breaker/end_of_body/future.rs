@@ -91,7 +91,9 @@ where
                 let Some((admission, _)) = call else {
                     return Poll::Pending;
                 };
-                let polled = admission.watch(|| inner.poll(cx));
+                let watched = admission.watched();
+                let polled = inner.poll(cx);
+                watched.did_not_panic();
                 // Judged where it is, and then moved once: a response is wide.
                 let (mut at_end, mut left) = (None, 0);
                 match &polled {
