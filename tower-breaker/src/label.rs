@@ -66,7 +66,7 @@ impl Pointer {
     }
 
     /// The name, for as long as whoever has this pointer is an owner.
-    fn name(&self) -> &str {
+    fn name(&self) -> &Arc<str> {
         // SAFETY: kept names are never freed, and a counted one is not while it has an owner.
         unsafe { &(*self.address()).0 }
     }
@@ -100,6 +100,10 @@ impl Label {
     /// One that is freed with the last that shares it.
     pub(crate) fn counted(name: Arc<str>) -> Self {
         Self(Pointer::counted(Arc::new(Name(name))))
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        self.0.name()
     }
 
     /// For a refusal.

@@ -145,7 +145,9 @@ impl<const N: usize> Striped<N> {
         if self.own.is_empty() {
             return &self.compact;
         }
-        self.apart.as_deref().map_or(&self.compact, |Stripe(counters)| counters)
+        self.apart
+            .as_deref()
+            .map_or(&self.compact, |Stripe(counters)| counters)
     }
 }
 

@@ -7,12 +7,7 @@ use std::{
     thread,
 };
 
-use super::{
-    CircuitBreaker,
-    machine::Denied,
-    permit::Admission,
-    shared::Outcome,
-};
+use super::{CircuitBreaker, machine::Denied, permit::Admission, shared::Outcome};
 use crate::Refused;
 
 /// Stands between a service and its circuit.

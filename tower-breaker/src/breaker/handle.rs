@@ -75,7 +75,6 @@ impl CircuitBreaker {
                 recovery: parts.recovery,
                 ways: Ways::new(parts.dry_run, &parts.time),
                 label: parts.label,
-                name: parts.name,
                 id: id::next(),
                 journal,
                 time: parts.time,
@@ -86,7 +85,7 @@ impl CircuitBreaker {
 
     /// The name.
     pub fn name(&self) -> &str {
-        &self.shared.name
+        self.shared.label.name()
     }
 
     /// The state. An open circuit whose wait is over stays open until a call, a background check, or the timer of

@@ -131,7 +131,9 @@ impl Fields {
 
     #[inline]
     fn total(self) -> u64 {
-        self.seconds.wrapping_mul(PER_SECOND).wrapping_add(self.nanos)
+        self.seconds
+            .wrapping_mul(PER_SECOND)
+            .wrapping_add(self.nanos)
     }
 }
 

@@ -3,10 +3,7 @@
 use std::{
     convert::Infallible,
     mem,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
+    sync::atomic::{AtomicU8, Ordering},
     time::{Duration, Instant},
 };
 
@@ -32,11 +29,11 @@ use crate::{
 #[repr(C)]
 pub(super) struct Shared {
     pub(super) id: u64,
-    pub(super) name: Arc<str>,
     pub(super) label: Label,
     // In nanoseconds; without a rule about slow calls, no call is slow.
     pub(super) slow_call: u64,
-    pub(super) on_abandoned: Abandoned,
+    /// Woken by every transition, and by every trial that ends.
+    pub(super) changed: Notify,
     pub(super) counters: Counters,
     // What an admitted call's start must be known for: a rule about slow calls, or an abandonment that depends on its age.
     pub(super) times_calls: bool,
@@ -46,9 +43,8 @@ pub(super) struct Shared {
     pub(super) recovery: Recovery,
     pub(super) machine: Machine,
     pub(super) time: Time,
+    pub(super) on_abandoned: Abandoned,
     pub(super) journal: Journal,
-    /// Woken by every transition, and by every trial that ends.
-    pub(super) changed: Notify,
 }
 
 // Loom's atomics have other sizes.
@@ -512,7 +508,7 @@ impl Shared {
     #[cold]
     fn write_down(&self, change: Change) {
         let transition = Transition {
-            name: self.name.clone(),
+            name: self.label.name().clone(),
             from: change.from,
             to: change.to,
             generation: u64::from(change.generation),

@@ -243,7 +243,7 @@ impl Shared {
         let refused_by = self.counters.refusals();
         let mut snapshot = Snapshot {
             id: self.id,
-            name: self.name.clone(),
+            name: self.label.name().clone(),
             state: State::Closed,
             control: Control::Automatic,
             dry_run: self.is_dry_run(),

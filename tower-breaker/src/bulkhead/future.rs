@@ -8,7 +8,10 @@ use std::{
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{Acquire, BulkheadPermit, Outcome, permit::{ReleasedOnPanic, release_on_panic}};
+use super::{
+    Acquire, BulkheadPermit, Outcome,
+    permit::{ReleasedOnPanic, release_on_panic},
+};
 use crate::{
     Refused,
     classify::{ClassifyCall, EveryError},

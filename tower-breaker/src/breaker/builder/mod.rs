@@ -60,7 +60,6 @@ pub struct CircuitBreakerBuilder {
 
 /// What a circuit breaker is put together from.
 pub(in crate::breaker) struct Parts {
-    pub(in crate::breaker) name: Arc<str>,
     pub(in crate::breaker) label: Label,
     pub(in crate::breaker) policy: Policy,
     pub(in crate::breaker) on_abandoned: Abandoned,
@@ -246,8 +245,7 @@ impl CircuitBreakerBuilder {
         BuildError::check("circuit breaker", &self.name, problems)?;
         Ok(CircuitBreaker::assemble(Parts {
             on_abandoned: self.abandoned(),
-            label: label(Arc::clone(&self.name)),
-            name: self.name,
+            label: label(self.name),
             policy,
             recovery: self.recovery,
             dry_run: self.dry_run,
