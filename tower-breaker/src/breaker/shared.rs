@@ -69,7 +69,7 @@ impl Ways {
 
     pub(super) fn new(dry_run: bool, time: &Time) -> Self {
         let is_other = !time.is_of_tokio();
-        let ways = u8::from(dry_run) * Self::DRY_RUN | u8::from(is_other) * Self::OTHER_CLOCK;
+        let ways = u8::from(dry_run) * Self::DRY_RUN + u8::from(is_other) * Self::OTHER_CLOCK;
         Self(AtomicU8::new(ways))
     }
 
