@@ -16,7 +16,8 @@ use crate::{
         window::{Tally, TimeWindow},
     },
     dice::Dice,
-    refused::{Details, Label},
+    label::Label,
+    refused::Details,
     striped::Striped,
     sync::{AtomicU64, Ordering},
 };
@@ -88,7 +89,7 @@ impl Shared {
         let nanos = length.as_nanos() as u64;
         Self {
             id: crate::id::next(),
-            label: Label::new(Arc::clone(&name)),
+            label: Label::kept(Arc::clone(&name)),
             name,
             dry_run: AtomicBool::new(settings.dry_run),
             settings,
