@@ -41,8 +41,8 @@ pub(crate) unsafe trait Lender: Send + Sync + 'static {
     fn has_loans(&self) -> bool;
 }
 
-// In this order, so that the value begins in the first cache line.
-#[repr(C)]
+// In this order, and aligned to cache lines, so that a value can say what of it is in one line.
+#[repr(C, align(64))]
 struct Block<T: ?Sized> {
     owners: AtomicU64,
     // Whether it is on the list of the retired. Written only under the list's lock.

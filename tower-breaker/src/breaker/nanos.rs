@@ -27,16 +27,39 @@ const MAX_SECONDS: u64 = u64::MAX / PER_SECOND - 1;
 #[inline]
 pub(super) fn between(origin: Instant, now: Instant) -> u64 {
     if HASHING.load(Ordering::Relaxed) == WORKS {
-        quickly_between(origin, now)
+        by_hashing(origin, now).unwrap_or_else(|| by_subtracting(origin, now))
     } else {
         by_subtracting(origin, now)
     }
 }
 
-/// The same, where hashing is known to [work](hashing_works).
-#[inline]
-pub(super) fn quickly_between(origin: Instant, now: Instant) -> u64 {
-    by_hashing(origin, now).unwrap_or_else(|| by_subtracting(origin, now))
+/// The same, where it is not what usually happens.
+#[cold]
+pub(super) fn slowly_between(origin: Instant, now: Instant) -> u64 {
+    between(origin, now)
+}
+
+/// An origin, where hashing is known to [work](hashing_works).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Since {
+    // In nanoseconds, from wherever instants count their seconds, and as often around as it takes.
+    origin: u64,
+}
+
+impl Since {
+    pub(super) fn new(origin: Instant) -> Self {
+        Self {
+            origin: Fields::of(origin).total(),
+        }
+    }
+
+    /// From the origin to `now`. `None` if that is before, or more than 292 years away. It takes what is more than twice that away
+    /// for something nearer.
+    #[inline]
+    pub(super) fn quickly_to(self, now: Instant) -> Option<u64> {
+        let nanos = Fields::of(now).total().wrapping_sub(self.origin);
+        (nanos <= u64::MAX / 2).then_some(nanos)
+    }
 }
 
 /// Whether an instant feeds a hasher seconds and nanoseconds.
@@ -104,6 +127,13 @@ impl Fields {
         let mut fields = Self::default();
         instant.hash(&mut fields);
         fields
+    }
+
+    #[inline]
+    fn total(self) -> u64 {
+        self.seconds
+            .wrapping_mul(PER_SECOND)
+            .wrapping_add(self.nanos)
     }
 }
 
@@ -182,6 +212,22 @@ mod tests {
             prop_assert_eq!(between(a, b), subtracted(a, b));
             if let Some(hashed) = by_hashing(a, b) && HASHING.load(Ordering::Relaxed) == WORKS {
                 prop_assert_eq!(hashed, subtracted(a, b));
+            }
+        }
+
+        #[test]
+        fn the_quick_way_agrees_or_says_that_it_cannot(
+            first in 0..1_000 * YEAR,
+            nanos in prop_oneof![0..5 * PER_SECOND, 0..u64::MAX],
+        ) {
+            prop_assume!(hashing_works());
+            let origin = Instant::now() + Duration::from_secs(first);
+            let since = Since::new(origin);
+            let later = origin + Duration::from_nanos(nanos);
+            let fits = nanos <= u64::MAX / 2;
+            prop_assert_eq!(since.quickly_to(later), fits.then_some(nanos));
+            if fits && nanos > 0 {
+                prop_assert_eq!(Since::new(later).quickly_to(origin), None);
             }
         }
     }

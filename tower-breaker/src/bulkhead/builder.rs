@@ -14,6 +14,7 @@ use super::{
 use crate::{
     BuildError, Problem,
     breaker::{Clock, TokioClock},
+    label::Label,
 };
 
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -171,12 +172,20 @@ impl BulkheadBuilder {
     ///
     /// Names every option that is missing or out of range, all at once.
     pub fn build(self) -> Result<Bulkhead, BuildError> {
-        self.build_as(false)
+        self.build_with(false, Label::kept)
     }
 
-    /// As [`build`](Self::build). `compact`: for bulkheads of which there are thousands, with what is there for each thread in one
-    /// place for all.
-    pub(crate) fn build_as(self, compact: bool) -> Result<Bulkhead, BuildError> {
+    /// As [`build`](Self::build), for a registry, which forgets what it throws out. `compact`: for bulkheads of which there are thousands,
+    /// with what is there for each thread in one place for all.
+    pub(crate) fn build_keyed(self, compact: bool) -> Result<Bulkhead, BuildError> {
+        self.build_with(compact, Label::counted)
+    }
+
+    fn build_with(
+        self,
+        compact: bool,
+        label: fn(Arc<str>) -> Label,
+    ) -> Result<Bulkhead, BuildError> {
         let mut problems = Vec::new();
         if self.name.is_empty() {
             problems.push(Problem::new(
@@ -257,7 +266,9 @@ impl BulkheadBuilder {
             let clock = self.clock.unwrap_or_else(|| Box::new(TokioClock));
             Adaptive::new(clock, algorithm, limits, self.window.unwrap_or_default())
         });
-        Ok(Bulkhead::from_gate(Gate::with(settings, adaptive, compact)))
+        let label = label(Arc::clone(&settings.name));
+        let gate = Gate::with(settings, adaptive, compact, label);
+        Ok(Bulkhead::from_gate(gate))
     }
 
     fn check_priority_shares(&self, problems: &mut Vec<Problem>) -> PriorityShares {

@@ -46,8 +46,9 @@ use super::{
 };
 use crate::{
     Reason, Refused,
+    label::Label,
     ownership::Lender,
-    refused::{Details, Label},
+    refused::Details,
     striped::Striped,
     sync::{AtomicU32, AtomicU64, Mutex, MutexGuard},
 };
@@ -129,12 +130,18 @@ unsafe impl Lender for Gate {
 impl Gate {
     #[cfg(test)]
     pub(super) fn new(settings: Settings) -> Self {
-        Self::with(settings, None, false)
+        let label = Label::counted(Arc::clone(&settings.name));
+        Self::with(settings, None, false, label)
     }
 
     /// With a limit that finds itself, if there is an `adaptive`; `max_concurrent` is where it begins. `compact`: for bulkheads of which
     /// there are thousands, with what is there for each thread in one place for all.
-    pub(super) fn with(settings: Settings, adaptive: Option<Adaptive>, compact: bool) -> Self {
+    pub(super) fn with(
+        settings: Settings,
+        adaptive: Option<Adaptive>,
+        compact: bool,
+        label: Label,
+    ) -> Self {
         // All the seats that will ever be needed, so that a growing limit allocates nothing.
         let largest = adaptive
             .as_ref()
@@ -150,7 +157,7 @@ impl Gate {
         let compartments: Box<[_]> = settings.partitions.into_iter().map(compartment).collect();
         let gate = Self {
             word: AtomicU64::new(Word::empty(common).0),
-            label: Label::new(Arc::clone(&settings.name)),
+            label,
             journal: Journal::new(Arc::clone(&settings.name), settings.listeners),
             id: crate::id::next(),
             name: settings.name,

@@ -13,7 +13,8 @@ use crate::{
         window::{Tally, TimeWindow},
     },
     dice::Dice,
-    refused::{Details, Label},
+    label::Label,
+    refused::Details,
     striped::Striped,
     sync::{AtomicU64, Ordering},
 };
@@ -79,7 +80,7 @@ impl Shared {
         // At most an hour.
         let nanos = length.as_nanos() as u64;
         Self {
-            label: Label::new(Arc::clone(&name)),
+            label: Label::kept(Arc::clone(&name)),
             name,
             settings,
             length,
