@@ -90,6 +90,11 @@ const AREAS: &[(&str, &[Target])] = &[
             test("end_of_body"),
         ],
     ),
+    // What registries ask of circuits.
+    (
+        "breaker/machine/rest",
+        &[unit(&["breaker::"]), test("keyed")],
+    ),
     (
         "keyed/",
         &[

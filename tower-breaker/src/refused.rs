@@ -260,6 +260,21 @@ mod tests {
     }
 
     #[test]
+    fn the_state_is_that_of_the_circuit_that_refused() {
+        let states = [
+            (Reason::CircuitOpen, Some(State::Open)),
+            (Reason::ForcedOpen, Some(State::Open)),
+            (Reason::HalfOpenFull, Some(State::HalfOpen)),
+            (Reason::Ramping, Some(State::Closed)),
+            (Reason::BulkheadFull, None),
+        ];
+        for (reason, state) in states {
+            assert_eq!(reason.state(), state);
+            assert_eq!(Refused::sample("stock", reason, None).state(), state);
+        }
+    }
+
+    #[test]
     fn every_reason_and_every_wait_survives_being_packed() {
         let reasons = [
             Reason::CircuitOpen,

@@ -325,6 +325,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn threads_that_live_at_once_have_numbers_of_their_own() {
+        let own = number_of_this_thread();
+        assert_eq!(number_of_this_thread(), own);
+        thread::scope(|scope| {
+            let other = scope.spawn(number_of_this_thread);
+            assert_ne!(other.join().ok(), Some(own));
+        });
+    }
+
+    #[test]
     fn sums_are_exact_over_more_threads_than_stripes_and_over_threads_that_follow_each_other() {
         let counters = Striped::<2>::new();
         for _ in 0..3 {

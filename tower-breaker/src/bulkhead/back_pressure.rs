@@ -158,6 +158,7 @@ mod tests {
     }
 
     // What the loop in `poll_ready` relies on when the last permit is taken between its own look and that of the service in it.
+    #[allow(clippy::unwrap_used)]
     fn says_whether_it_would_refuse<Req>(mut service: impl Guarded + Service<Req>) {
         let mut cx = Context::from_waker(std::task::Waker::noop());
         let permit = service.handle().try_acquire().unwrap();

@@ -71,6 +71,7 @@ impl Watchers {
 mod tests {
     use super::*;
 
+    #[allow(clippy::unwrap_used)]
     fn watch(watchers: &mut Watchers) -> Post {
         let mut post = None;
         assert!(watchers.watch(&mut post, Waker::noop().clone()).is_none());

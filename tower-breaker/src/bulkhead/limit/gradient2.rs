@@ -269,6 +269,7 @@ mod tests {
             .probe_every(100_000)
     }
 
+    #[allow(clippy::unwrap_used)]
     fn millis(algorithm: &Gradient2) -> f64 {
         let nanos = algorithm.baseline().unwrap().as_nanos() as f64;
         (nanos / 1e4).round() / 100.0

@@ -278,6 +278,7 @@ mod tests {
     use super::*;
 
     // Where a limit of 100, all in use, goes when so many of the calls queue. One step is 2 then.
+    #[allow(clippy::unwrap_used)]
     fn with_queue(calls: f64, smoothing: f64) -> usize {
         let mut algorithm = Vegas::builder()
             .initial(100)
