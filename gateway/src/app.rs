@@ -1,56 +1,91 @@
-//! From a configuration to routes that answer.
+//! From a configuration to workers that answer.
 
-use std::sync::Arc;
+use std::{num::NonZero, sync::Arc, thread};
 
-use axum::{
-    Router,
-    routing::{any, get},
-};
+use axum::{Router, routing::get};
 use service_kit::{
     problem::Problem,
-    runtime::{Context, StartError},
+    runtime::{Context, OwnServer, StartError, bind_shared},
+    telemetry::RequestMetrics,
 };
 
 use crate::{
     aggregate::{
         fallback::FallbackLayer,
         product_details::{self, Recommendations, Recommended, Sources},
+        source::Source,
     },
     config::{
-        Config, ProductDetails,
+        Config, ProductDetails, Target as RouteTarget, interim,
         validated::{CIRCUIT_STATUS, HEALTH},
     },
     control::{circuit_status, health},
     data::{
-        proxy::{self, DataPlane},
-        upstream::Upstream,
+        plane::{AnsweredBy, Connections, Plane, Target},
+        worker::Server,
     },
 };
 
-/// Builds everything that serves.
+/// Connections that wait to be accepted by a worker.
+const BACKLOG: u32 = 4096;
+
+/// Builds everything that serves, and begins to.
 ///
 /// # Errors
-/// None yet: a configuration that was accepted can be served.
-pub async fn start(config: Config, context: Context) -> Result<Router, StartError> {
-    let upstreams: Vec<Upstream> = config.upstreams.into_iter().map(Upstream::new).collect();
-    for upstream in &upstreams {
-        upstream.attach(&context);
+/// There is no listener, or a worker could not be started.
+pub async fn start(config: Config, context: Context) -> Result<Arc<dyn OwnServer>, StartError> {
+    let sources: Vec<Source> = config.upstreams.iter().map(Source::new).collect();
+    for source in &sources {
+        source.attach(&context);
     }
-    let own = own_routes(&context, config.product_details, &upstreams);
-    let plane = DataPlane {
-        routes: config.routes,
+    let own = own_routes(&context, config.product_details, &sources);
+    let metrics = Arc::new(RequestMetrics::new());
+    let upstreams: Vec<_> = config
+        .upstreams
+        .iter()
+        .map(|upstream| Arc::new(interim::upstream(upstream)))
+        .collect();
+    let mut targets = Vec::new();
+    let routes = config.routes.map(|pattern, target| {
+        let by = match target {
+            RouteTarget::Own => AnsweredBy::Own,
+            RouteTarget::Upstream(id) => AnsweredBy::Upstream {
+                upstream: id.index(),
+                policy: upstreams[id.index()].policy.clone(),
+                authority: interim::authority(&config.upstreams[id.index()]),
+            },
+        };
+        targets.push(Target {
+            metrics: metrics.route(pattern.as_str()),
+            by,
+        });
+        targets.len() - 1
+    });
+    let limits = interim::limits();
+    let plane = Arc::new(Plane {
+        routes,
+        targets,
         upstreams,
         own,
-    };
-    // The data plane knows every path and takes them all.
-    Ok(Router::new()
-        .route("/", any(proxy::serve))
-        .route("/{*path}", any(proxy::serve))
-        .fallback(proxy::serve)
-        .with_state(Arc::new(plane)))
+        connections: Connections::new(limits.connections),
+        limits,
+        forwarding: interim::forwarding(),
+        access_log: true,
+        metrics,
+    });
+    let first = context
+        .take_listener()
+        .ok_or("the public listener is missing")?;
+    let address = first.local_addr()?;
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let mut listeners = vec![first];
+    for _ in 1..workers {
+        listeners.push(bind_shared(address, BACKLOG)?);
+    }
+    Ok(Arc::new(Server::start(&plane, listeners)?))
 }
 
-fn own_routes(context: &Context, page: Option<ProductDetails>, upstreams: &[Upstream]) -> Router {
+fn own_routes(context: &Context, page: Option<ProductDetails>, upstreams: &[Source]) -> Router {
     let own = Router::new().route(HEALTH, get(health::show)).route(
         CIRCUIT_STATUS,
         get(circuit_status::show).with_state(context.breakers()),
@@ -67,7 +102,7 @@ fn own_routes(context: &Context, page: Option<ProductDetails>, upstreams: &[Upst
         .fallback(|| async { Problem::unknown_path() })
 }
 
-fn sources(page: ProductDetails, upstreams: &[Upstream]) -> Option<Sources> {
+fn sources(page: ProductDetails, upstreams: &[Source]) -> Option<Sources> {
     let product = upstreams.get(page.product.index())?;
     let recommendations = upstreams.get(page.recommendations.index())?;
     let fallback = page

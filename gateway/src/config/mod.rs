@@ -17,6 +17,7 @@
 //!
 //! Beside them there are the keys that every service has.
 
+pub mod interim;
 pub mod model;
 pub mod raw;
 pub mod validated;

@@ -1,174 +1,210 @@
-//! The way of a request through the gateway: let in, routed, sent on, and its answer sent back.
+//! The way of a request through a worker: let in, routed, sent on, and its answer sent back.
 
-use std::{
-    net::SocketAddr,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::rc::Rc;
 
-use axum::{
-    Router,
-    body::{Body, Bytes, HttpBody},
-    extract::{ConnectInfo, Request, State},
-    http::{Method, StatusCode, Uri, Version, request::Parts, uri::Authority},
-    response::{IntoResponse, Response},
+use bytes::Bytes;
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts,
 };
-use http_body::{Frame, SizeHint};
+use http_body::Body;
 use hyper::body::Incoming;
-use service_kit::problem::{self, Problem};
-use tower::{BoxError, ServiceExt, timeout::error::Elapsed};
+use service_kit::{
+    problem::{self, Problem},
+    runtime::own_errors::Turn,
+    telemetry::trace_context::{TRACEPARENT, TRACESTATE, TraceContext},
+};
+use tower::{BoxError, Service, ServiceExt, timeout::error::Elapsed};
 
 use super::{
     admit::{Refusal, admit},
-    body::{RequestBodyError, Upload, marked},
+    body::{Outgoing, RequestBodyError, ResponseBody},
+    exchange::Exchange,
     headers::{self, Seen},
-    route::RouteTable,
-    upstream::Upstream,
+    worker::{Facts, LocalTarget, Worker},
 };
-use crate::config::Target;
 
-/// Everything a request needs to find its way.
-#[derive(Debug)]
-pub struct DataPlane {
-    /// Which path goes where.
-    pub routes: RouteTable<Target>,
-    /// Every upstream, at the place its id says.
-    pub upstreams: Vec<Upstream>,
-    /// What the gateway answers itself.
-    pub own: Router,
+/// What a worker's stacks are to the code around them.
+pub trait Stack<B>:
+    Service<Request<Outgoing>, Response = Response<B>, Error = BoxError, Future: 'static>
+    + Clone
+    + 'static
+{
+}
+
+impl<S, B> Stack<B> for S where
+    S: Service<Request<Outgoing>, Response = Response<B>, Error = BoxError, Future: 'static>
+        + Clone
+        + 'static
+{
 }
 
 /// Answers one request.
-pub async fn serve(State(plane): State<Arc<DataPlane>>, request: Request) -> Response {
+pub async fn serve<S, B>(
+    worker: &Worker<S>,
+    facts: &Facts,
+    request: Request<Incoming>,
+    turn: Option<Turn>,
+) -> Response<ResponseBody<B>>
+where
+    S: Stack<B>,
+    B: Body<Data = Bytes, Error = BoxError>,
+{
+    let trace = TraceContext::from_headers(request.headers());
+    let exchange = Exchange::begin(request.method().clone(), trace, &worker.notes);
+    let mut response = route(worker, facts, request, &exchange).await;
+    exchange.answered(response.status());
+    if worker.draining() || facts.is_used_up() {
+        end_connection(&mut response);
+    }
+    response.map(|body| body.carrying(exchange, turn))
+}
+
+/// HTTP/2 has no such header; hyper removes it there.
+fn end_connection<B>(response: &mut Response<B>) {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+}
+
+async fn route<S, B>(
+    worker: &Worker<S>,
+    facts: &Facts,
+    request: Request<Incoming>,
+    exchange: &Rc<Exchange>,
+) -> Response<ResponseBody<B>>
+where
+    S: Stack<B>,
+    B: Body<Data = Bytes, Error = BoxError>,
+{
     let (parts, body) = request.into_parts();
     let (found, host) = match admit(&parts) {
-        Ok(admitted) => (
-            plane
-                .routes
-                .find(&admitted.path)
-                .map(|(pattern, target)| (pattern.route_name(), *target)),
-            admitted.host,
-        ),
-        Err(refusal) => return refused(&refusal).into_response(),
+        Ok(admitted) => (worker.plane.routes.find(&admitted.path), admitted.host),
+        Err(refusal) => return refused(&refusal),
     };
-    let Some((route, target)) = found else {
-        return Problem::unknown_path().into_response();
-    };
-    let mut response = match target {
-        Target::Own => {
-            let own = plane.own.clone();
-            own.oneshot(Request::from_parts(parts, body))
-                .await
-                .into_response()
+    let target = found.and_then(|(_, target)| {
+        let shared = worker.plane.targets.get(*target)?;
+        exchange.routed(&shared.metrics);
+        worker.targets.get(*target)
+    });
+    match target {
+        None => answer(Problem::unknown_path()),
+        Some(LocalTarget::Own) => own(worker, parts, body, exchange).await,
+        Some(LocalTarget::Upstream { stack, route }) => {
+            let limit = worker.plane.limits.body;
+            if announces_more_than(&parts, limit) {
+                return answer(Problem::content_too_large(Some(limit)));
+            }
+            let mut parts = parts;
+            let seen = Seen {
+                peer: Some(facts.peer),
+                host: host.as_ref(),
+                version: parts.version,
+            };
+            forward(&mut parts, seen, exchange);
+            let method = parts.method.clone();
+            let patience = worker.plane.limits.body_timeout;
+            let body = Outgoing::new(body, limit, patience, exchange.clone());
+            let request = Request::from_parts(parts, body);
+            match stack.clone().oneshot(request).await {
+                Ok(response) => from_upstream(route.authority(), &method, response),
+                Err(error) => failed(route.upstream(), &error, exchange),
+            }
         }
-        Target::Upstream(id) => match plane.upstreams.get(id.index()) {
-            Some(upstream) => send(upstream, parts, body, host.as_ref()).await,
-            None => Problem::internal().into_response(),
-        },
-    };
-    response.extensions_mut().insert(route);
-    response
-}
-
-fn refused(refusal: &Refusal) -> Problem {
-    Problem::of(refusal.status()).detail(refusal.to_string())
-}
-
-async fn send(
-    upstream: &Upstream,
-    mut parts: Parts,
-    body: Body,
-    host: Option<&Authority>,
-) -> Response {
-    let seen = Seen {
-        peer: parts
-            .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map(|peer| peer.0.ip().to_canonical()),
-        host,
-        version: parts.version,
-    };
-    headers::to_upstream(&mut parts.headers, seen);
-    parts.uri = origin_form(parts.uri);
-    parts.version = Version::HTTP_11;
-    let method = parts.method.clone();
-    let (body, upload) = marked(body);
-    parts.extensions.insert(upload.clone());
-    let request = Request::from_parts(parts, body);
-    match upstream.proxied().oneshot(request).await {
-        Ok(response) => answer(upstream, &method, response),
-        Err(error) => failed(upstream, &error, &upload).into_response(),
     }
+}
+
+fn refused<B>(refusal: &Refusal) -> Response<ResponseBody<B>> {
+    answer(Problem::of(refusal.status()).detail(refusal.to_string()))
+}
+
+fn announces_more_than(parts: &Parts, limit: u64) -> bool {
+    parts
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok())
+        .is_some_and(|length| length > limit)
+}
+
+/// Makes the client's request the upstream's.
+fn forward(parts: &mut Parts, seen: Seen<'_>, exchange: &Exchange) {
+    headers::to_upstream(&mut parts.headers, seen);
+    // hyper asks the client for its body when the upstream's connection asks for it.
+    parts.headers.remove(header::EXPECT);
+    let trace = &exchange.trace;
+    parts.headers.insert(TRACEPARENT, trace.traceparent_value());
+    match trace.tracestate() {
+        Some(state) => parts.headers.insert(TRACESTATE, state.clone()),
+        None => parts.headers.remove(TRACESTATE),
+    };
+    parts.uri = origin_form(std::mem::take(&mut parts.uri));
+    parts.version = Version::HTTP_11;
+    parts.extensions.clear();
 }
 
 /// The path and query of a request target, as they were written.
 fn origin_form(uri: Uri) -> Uri {
-    uri.path_and_query()
-        .cloned()
+    let plain = uri.scheme().is_none() && uri.authority().is_none();
+    if plain {
+        return uri;
+    }
+    uri.into_parts()
+        .path_and_query
         .map(Uri::from)
         .unwrap_or_default()
 }
 
-fn answer(upstream: &Upstream, method: &Method, response: Response<Incoming>) -> Response {
+/// A problem, as it goes out.
+pub fn answer<B>(problem: Problem) -> Response<ResponseBody<B>> {
+    use axum::response::IntoResponse;
+    problem.into_response().map(ResponseBody::own)
+}
+
+async fn own<S, B>(
+    worker: &Worker<S>,
+    parts: Parts,
+    body: Incoming,
+    exchange: &Exchange,
+) -> Response<ResponseBody<B>> {
+    let request = Request::from_parts(parts, axum::body::Body::new(body));
+    let trace = exchange.trace.clone();
+    let answered = trace.scope(worker.own.clone().oneshot(request)).await;
+    match answered {
+        Ok(response) => response.map(ResponseBody::own),
+        Err(never) => match never {},
+    }
+}
+
+fn from_upstream<B>(
+    authority: &HeaderValue,
+    method: &Method,
+    response: Response<B>,
+) -> Response<ResponseBody<B>> {
     // No upgrade was asked for, so an upstream that switches protocols is confused, and its connection of no further use.
     if response.status().is_informational() {
-        tracing::warn!(
-            upstream = upstream.name(),
-            status = response.status().as_u16(),
-            "unasked informational response"
-        );
-        let problem =
-            Problem::bad_gateway("The service behind this path sent an answer that makes no sense");
-        return problem.into_response();
+        return answer(Problem::bad_gateway(
+            "The service behind this path sent an answer that makes no sense",
+        ));
     }
     let (mut parts, body) = response.into_parts();
-    headers::to_client(&mut parts.headers, parts.version, upstream.authority());
+    headers::to_client(&mut parts.headers, parts.version, authority);
     parts.version = Version::HTTP_11;
+    parts.extensions.clear();
     let has_no_body = *method == Method::HEAD || parts.status == StatusCode::NOT_MODIFIED;
-    let body = if has_no_body {
-        Body::new(UnknownLength(body))
-    } else {
-        Body::new(body)
-    };
+    let body = ResponseBody::upstream(body).of_unknown_length(has_no_body);
     Response::from_parts(parts, body)
 }
 
-fn failed(upstream: &Upstream, error: &BoxError, upload: &Upload) -> Problem {
-    let problem = if RequestBodyError::caused(error) {
-        match problem::from_stack_error(error) {
-            too_large if too_large.status() == StatusCode::PAYLOAD_TOO_LARGE => too_large,
-            _ => Problem::bad_request("The request body broke off"),
-        }
-    } else if error.is::<Elapsed>() && upload.waits_for_client() {
-        Problem::of(StatusCode::REQUEST_TIMEOUT).detail("The request body did not arrive in time")
-    } else {
-        problem::from_stack_error(error)
+fn failed<B>(upstream: &str, error: &BoxError, exchange: &Exchange) -> Response<ResponseBody<B>> {
+    let problem = match RequestBodyError::find(&**error) {
+        Some(RequestBodyError::TooLarge(limit)) => Problem::content_too_large(Some(*limit)),
+        Some(RequestBodyError::TooSlow) => too_slow(),
+        Some(RequestBodyError::Broken(_)) => Problem::bad_request("The request body broke off"),
+        None if error.is::<Elapsed>() && exchange.waits_for_client() => too_slow(),
+        None => problem::from_stack_error(error),
     };
-    tracing::debug!(upstream = upstream.name(), %error, status = problem.status().as_u16(), "proxied request failed");
-    problem
+    tracing::debug!(upstream, %error, status = problem.status().as_u16(), "proxied request failed");
+    answer(problem)
 }
 
-/// The body of a response that has none, but whose head may speak of one: without this, its length of zero would be
-/// announced as the length of what the head describes.
-struct UnknownLength(Incoming);
-
-impl HttpBody for UnknownLength {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.0).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        false
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::default()
-    }
+fn too_slow() -> Problem {
+    Problem::of(StatusCode::REQUEST_TIMEOUT).detail("The request body did not arrive in time")
 }

@@ -207,6 +207,14 @@ impl<T> RouteTable<T> {
         }
     }
 
+    /// The same routes, to something else.
+    #[must_use]
+    pub fn map<U>(&self, mut to: impl FnMut(&Pattern, &T) -> U) -> RouteTable<U> {
+        RouteTable {
+            root: self.root.map(&mut to),
+        }
+    }
+
     /// The most specific route for a path, and its pattern.
     #[must_use]
     pub fn find(&self, path: &SafePath<'_>) -> Option<(&Pattern, &T)> {
@@ -217,7 +225,28 @@ impl<T> RouteTable<T> {
     }
 }
 
+impl<T> Leaf<T> {
+    fn map<U>(&self, to: &mut impl FnMut(&Pattern, &T) -> U) -> Leaf<U> {
+        Leaf {
+            pattern: self.pattern.clone(),
+            target: to(&self.pattern, &self.target),
+        }
+    }
+}
+
 impl<T> Node<T> {
+    fn map<U>(&self, to: &mut impl FnMut(&Pattern, &T) -> U) -> Node<U> {
+        let literals = self.literals.iter();
+        Node {
+            literals: literals
+                .map(|(name, node)| (name.clone(), node.map(to)))
+                .collect(),
+            any: self.any.as_ref().map(|node| Box::new(node.map(to))),
+            rest: self.rest.as_ref().map(|leaf| leaf.map(to)),
+            end: self.end.as_ref().map(|leaf| leaf.map(to)),
+        }
+    }
+
     /// `segments` is what is left of the path; `None` when nothing is, not even an empty last segment.
     fn find(&self, segments: Option<&str>) -> Option<&Leaf<T>> {
         let Some(segments) = segments else {

@@ -1,48 +1,57 @@
-//! The one place where the guards around the calls to an upstream are put together.
+//! The one place where the guards around the calls of a route are put together.
 
-use tower::{BoxError, Service, ServiceBuilder, timeout::TimeoutLayer, util::BoxCloneSyncService};
-use tower_breaker::{BulkheadLayer, CircuitBreakerLayer, classify::Classify};
+use std::rc::Rc;
 
-use crate::aggregate::fallback::FallbackLayer;
-use service_kit::resilience::Policy;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower::{BoxError, Service, ServiceBuilder, service_fn, timeout::TimeoutLayer};
+use tower_breaker::{BulkheadLayer, CircuitBreakerLayer, classify::HttpOverload};
 
-/// Everything around the calls that `client` makes to an upstream, outermost first; what is not configured is not there.
+use super::{
+    body::Outgoing,
+    maybe::MaybeLayer,
+    upstream::{Local, send::send},
+    verdict::Judge,
+};
+use crate::config::model::Policy;
+
+/// Everything around the calls of one route to an upstream, outermost first; what is not configured is not there.
 ///
-/// 1. fallback: what a caller gets instead of an error
-/// 2. bulkhead: how many calls may be under way
-/// 3. breaker: no calls to an upstream that is not well, as `health` judges its answers
-/// 4. time-out: how long a call may take. It ends when `client` has its answer: for a proxied request that is the head of
-///    the response, whose body may take as long as it likes; for a resource it is the whole
+/// 1. bulkhead: how many calls may be under way, each to the end of its answer's body
+/// 2. breaker: no calls to an upstream that is not well, as [`Judge`] sees it, to the end of the body
+/// 3. retry: another attempt, of what may be sent again, within a budget
+/// 4. time-out: of one attempt, to the head of its answer
+/// 5. balancer, the endpoint's own breaker, connection ([`send`])
 ///
-/// The layers are typed and make no allocation; the one box is around the finished stack, so that all upstreams have the
-/// same type.
-pub fn stack<Client, Request, Health>(
+/// All of it is typed and is of one thread: no call is boxed.
+pub fn stack(
     policy: &Policy,
-    client: Client,
-    health: Health,
-    fallback: Option<FallbackLayer<Client::Response>>,
-) -> BoxCloneSyncService<Request, Client::Response, BoxError>
-where
-    Client: Service<Request, Error = BoxError> + Clone + Send + Sync + 'static,
-    Client::Response: Send + 'static,
-    Client::Future: Send + 'static,
-    Request: Send + 'static,
-    Health: Classify<Request, Client::Response, BoxError> + Clone + Send + Sync + 'static,
-    Health::Call: Send + 'static,
-{
-    let bulkhead = policy
-        .bulkhead
-        .clone()
-        .map(|bulkhead| BulkheadLayer::new(bulkhead).waiting());
-    let breaker = policy
-        .breaker
-        .clone()
-        .map(|breaker| CircuitBreakerLayer::new(breaker).classify(health));
-    let stack = ServiceBuilder::new()
-        .option_layer(fallback)
-        .option_layer(bulkhead)
-        .option_layer(breaker)
+    upstream: Rc<Local>,
+) -> impl Service<
+    Request<Outgoing>,
+    Response = Response<impl Body<Data = Bytes, Error = BoxError> + 'static>,
+    Error = BoxError,
+    Future: 'static,
+> + Clone
++ 'static {
+    let bulkhead = policy.bulkhead.clone().map(|bulkhead| {
+        BulkheadLayer::new(bulkhead)
+            .classify(HttpOverload)
+            .waiting()
+            .until_end_of_body()
+    });
+    let breaker = policy.breaker.clone().map(|breaker| {
+        CircuitBreakerLayer::new(breaker)
+            .classify(Judge)
+            .until_end_of_body()
+    });
+    let patience = policy.body_idle_timeout;
+    ServiceBuilder::new()
+        .layer(MaybeLayer(bulkhead))
+        .layer(MaybeLayer(breaker))
         .option_layer(policy.timeout.map(TimeoutLayer::new))
-        .service(client);
-    BoxCloneSyncService::new(stack)
+        .service(service_fn(move |request| {
+            send(upstream.clone(), request, patience)
+        }))
 }

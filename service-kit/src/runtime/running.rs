@@ -1,8 +1,8 @@
 //! A running service and its end.
 
-use super::{Context, OwnServer};
 use super::common::DrainSettings;
 use super::drain::Drain;
+use super::{Context, OwnServer};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

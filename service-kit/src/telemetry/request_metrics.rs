@@ -4,6 +4,7 @@ use super::metrics::{IN_FLIGHT, LATENCY, REQUESTS};
 use ::metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use http::{Method, StatusCode};
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -33,7 +34,10 @@ const CLASSES: [&str; 6] = ["aborted", "1xx", "2xx", "3xx", "4xx", "5xx"];
 impl RequestMetrics {
     /// Counts to the process's recorder. In a service, after it has started.
     #[must_use]
-    #[allow(clippy::new_without_default, reason = "it is not a value but a hold on the recorder")]
+    #[allow(
+        clippy::new_without_default,
+        reason = "it is not a value but a hold on the recorder"
+    )]
     pub fn new() -> Self {
         Self {
             in_flight: gauge!(IN_FLIGHT),
@@ -75,6 +79,12 @@ impl RequestMetrics {
             let made = || Arc::new(RouteMetrics::new(route));
             routes.entry(route.to_owned()).or_insert_with(made).clone()
         })
+    }
+}
+
+impl fmt::Debug for RouteMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RouteMetrics").field(&self.route).finish()
     }
 }
 
