@@ -10,6 +10,7 @@ use axum::http::{
 };
 
 use super::path::{PathError, SafePath};
+use crate::config::model::Limits;
 
 /// A request that may be routed.
 #[derive(Debug)]
@@ -39,6 +40,10 @@ pub enum Refusal {
     HostMismatch,
     /// A request line with a scheme that this listener does not speak.
     Scheme,
+    /// A request target that is longer than this.
+    TargetTooLong(usize),
+    /// Headers that are together larger than this.
+    HeadersTooLarge(usize),
 }
 
 impl Refusal {
@@ -47,6 +52,8 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Connect | Self::Upgrade(_) => StatusCode::NOT_IMPLEMENTED,
+            Self::TargetTooLong(_) => StatusCode::URI_TOO_LONG,
+            Self::HeadersTooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -69,12 +76,38 @@ impl fmt::Display for Refusal {
             Self::HostMismatch => {
                 f.write_str("the request line and the Host header name different hosts")
             }
+            Self::TargetTooLong(limit) => {
+                write!(f, "the request target is longer than the limit of {limit} bytes")
+            }
+            Self::HeadersTooLarge(limit) => {
+                write!(f, "the headers are larger than the limit of {limit} bytes")
+            }
             Self::Scheme => f.write_str("the request line must be a path, or an http URL"),
         }
     }
 }
 
 impl std::error::Error for Refusal {}
+
+/// Checks the size of a head. How many headers there may be is hyper's to check, which has to stop reading them.
+///
+/// # Errors
+/// It is too large.
+pub fn fits(request: &Parts, limits: &Limits) -> Result<(), Refusal> {
+    let path = request.uri.path_and_query();
+    if path.is_some_and(|path| path.as_str().len() > limits.uri_bytes) {
+        return Err(Refusal::TargetTooLong(limits.uri_bytes));
+    }
+    // As they stand in an HTTP/1 head: a colon, a space and the end of the line.
+    let headers = request.headers.iter();
+    let size: usize = headers
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    if size > limits.header_bytes {
+        return Err(Refusal::HeadersTooLarge(limits.header_bytes));
+    }
+    Ok(())
+}
 
 /// Checks a request.
 ///

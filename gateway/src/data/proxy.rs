@@ -16,7 +16,7 @@ use service_kit::{
 use tower::{BoxError, Service, ServiceExt, timeout::error::Elapsed};
 
 use super::{
-    admit::{Refusal, admit},
+    admit::{Refusal, admit, fits},
     body::{Outgoing, RequestBodyError, ResponseBody},
     exchange::Exchange,
     headers::{self, Seen},
@@ -76,6 +76,9 @@ where
     B: Body<Data = Bytes, Error = BoxError>,
 {
     let (parts, body) = request.into_parts();
+    if let Err(refusal) = fits(&parts, &worker.plane.limits) {
+        return refused(&refusal);
+    }
     let (found, host) = match admit(&parts) {
         Ok(admitted) => (worker.plane.routes.find(&admitted.path), admitted.host),
         Err(refusal) => return refused(&refusal),

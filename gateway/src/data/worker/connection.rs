@@ -112,7 +112,7 @@ where
     let connection = http1::Builder::new()
         .header_read_timeout(None)
         .max_headers(limits.headers)
-        .max_buf_size(limits.header_bytes.max(SMALLEST_BUFFER))
+        .max_buf_size(limits.header_bytes + LONGEST_LINE)
         .serve_connection(io, service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
@@ -130,8 +130,8 @@ where
     }
 }
 
-/// hyper refuses less.
-const SMALLEST_BUFFER: usize = 8192;
+/// What hyper takes of a request line. Whether a head is too large is decided when it is there: hyper could not say what of it is.
+const LONGEST_LINE: usize = 72 << 10;
 
 async fn http2<S, B>(worker: &Rc<Worker<S>>, stream: TcpStream, read_ahead: Bytes, facts: Rc<Facts>)
 where
