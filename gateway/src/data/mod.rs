@@ -2,6 +2,7 @@
 
 pub mod admit;
 pub mod body;
+pub mod endpoints;
 pub mod headers;
 pub mod path;
 pub mod probe;
