@@ -5,6 +5,7 @@
 
 pub mod admit;
 pub mod body;
+pub mod endpoints;
 pub mod exchange;
 pub mod headers;
 pub mod maybe;
