@@ -40,5 +40,7 @@ const INFO: ServiceInfo = ServiceInfo {
 
 /// Runs the gateway with these command-line arguments, of which the first is the program's name.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    service_kit::run(&INFO, args, config::read, app::start)
+    service_kit::run(&INFO, args, config::read, |gateway, context| {
+        app::start(config::Config::from(gateway), context)
+    })
 }

@@ -16,14 +16,17 @@ use axum::{
 };
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
-use service_kit::problem::{self, Problem};
+use service_kit::{
+    problem::{self, Problem},
+    telemetry::RouteName,
+};
 use tower::{BoxError, ServiceExt, timeout::error::Elapsed};
 
 use super::{
     admit::{Refusal, admit},
     body::{RequestBodyError, Upload, marked},
     headers::{self, Seen},
-    route::RouteTable,
+    route::{Found, Key, RouteTable},
     upstream::Upstream,
 };
 use crate::config::Target;
@@ -32,7 +35,7 @@ use crate::config::Target;
 #[derive(Debug)]
 pub struct DataPlane {
     /// Which path goes where.
-    pub routes: RouteTable<Target>,
+    pub routes: RouteTable<(RouteName, Target)>,
     /// Every upstream, at the place its id says.
     pub upstreams: Vec<Upstream>,
     /// What the gateway answers itself.
@@ -43,17 +46,25 @@ pub struct DataPlane {
 pub async fn serve(State(plane): State<Arc<DataPlane>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let (found, host) = match admit(&parts) {
-        Ok(admitted) => (
-            plane
-                .routes
-                .find(&admitted.path)
-                .map(|(pattern, target)| (pattern.route_name(), *target)),
-            admitted.host,
-        ),
+        Ok(admitted) => {
+            let key = Key {
+                host: admitted.host.as_ref().map(Authority::host),
+                path: &admitted.path,
+                method: &parts.method,
+                headers: &parts.headers,
+            };
+            (plane.routes.find(&key), admitted.host)
+        }
         Err(refusal) => return refused(&refusal).into_response(),
     };
-    let Some((route, target)) = found else {
-        return Problem::unknown_path().into_response();
+    let (route, target) = match found {
+        Found::Route((route, target)) => (route.clone(), *target),
+        Found::MethodNotAllowed(allow) => {
+            return Problem::method_not_allowed()
+                .allow(allow.to_header())
+                .into_response();
+        }
+        Found::None => return Problem::unknown_path().into_response(),
     };
     let mut response = match target {
         Target::Own => {
