@@ -88,9 +88,6 @@ fn endpoint(url: &Uri) -> Endpoint {
 }
 
 fn of_list(fields: &mut Fields<'_>, items: Vec<Item<'_>>) -> Vec<Endpoint> {
-    if items.is_empty() {
-        fields.reject("endpoints", "at least one endpoint");
-    }
     let mut endpoints: Vec<Endpoint> = Vec::new();
     for (index, item) in items.into_iter().enumerate() {
         let (read, mut table) = match item {

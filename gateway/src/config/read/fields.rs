@@ -298,7 +298,7 @@ impl<'a> Fields<'a> {
         let Is::Endpoints(table) = key.is else {
             mismatch(key)
         };
-        let allowed = "a list of addresses like \"http://10.0.0.1:80\" and of tables like { url = \"http://10.0.0.1:80\", weight = 2 }";
+        let allowed = "a list of at least one endpoint: addresses like \"http://10.0.0.1:80\" and tables like { url = \"http://10.0.0.1:80\", weight = 2 }";
         let items = self.section.texts_or_tables(name, "url", allowed);
         items
             .into_iter()

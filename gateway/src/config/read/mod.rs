@@ -79,3 +79,6 @@ fn product_details(table: &mut Fields<'_>, names: &Names) -> Option<ProductDetai
         fallback,
     })
 }
+
+#[cfg(test)]
+mod tests;

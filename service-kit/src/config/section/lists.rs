@@ -18,7 +18,8 @@ pub enum TextOrTable<'a> {
 
 impl<'a> Section<'a> {
     /// A list whose items have a short form, a text, and a long one, a table in which that text is the key `short`:
-    /// `["http://a", { url = "http://b", weight = 2 }]`. Empty if it is absent; `allowed` says what it takes.
+    /// `["http://a", { url = "http://b", weight = 2 }]`. Empty if it is absent, and an error if it is there and empty; `allowed`
+    /// says what it takes.
     pub fn texts_or_tables(
         &mut self,
         key: &str,
@@ -47,7 +48,7 @@ impl<'a> Section<'a> {
         };
         let mut found = Vec::new();
         match &node.kind {
-            Kind::List(items) => {
+            Kind::List(items) if !items.is_empty() => {
                 for (index, item) in items.iter().enumerate() {
                     match &item.kind {
                         Kind::String(text) => {
