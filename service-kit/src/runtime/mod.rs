@@ -16,7 +16,7 @@ mod serve;
 mod signals;
 
 pub use crate::registry::BreakerRegistry;
-pub use common::CommonSettings;
+pub use common::{CommonSettings, RequestLimits};
 pub use context::Context;
 pub use error::{RunError, StartError};
 pub use launch::{launch, launch_own};

@@ -4,6 +4,9 @@ mod lists;
 mod scalars;
 mod words;
 
+pub use lists::TextOrTable;
+pub use words::{WEB_URL, parse_web_url};
+
 use super::error::{ConfigError, Origin};
 use super::path::dotted;
 use super::reading::{Effective, Reading};
@@ -16,7 +19,7 @@ use std::fmt::Display;
 /// was found, what is allowed) is kept and reported with all others at the end. A key nobody asked for is refused as
 /// unknown. Values from environment variables and `--set` are text and are read leniently: `"8"` is an integer,
 /// `"true"` a boolean, `"a,b"` a list.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Section<'a> {
     reading: &'a Reading,
     path: Vec<String>,
