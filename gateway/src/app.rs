@@ -18,10 +18,12 @@ use crate::{
     },
     config::{
         Config, ProductDetails,
+        model::Forwarding,
         validated::{CIRCUIT_STATUS, HEALTH},
     },
     control::{circuit_status, health},
     data::{
+        headers::ForwardingPolicy,
         proxy::{self, DataPlane},
         upstream::Upstream,
     },
@@ -41,6 +43,7 @@ pub async fn start(config: Config, context: Context) -> Result<Router, StartErro
         routes: config.routes,
         upstreams,
         own,
+        forwarding: ForwardingPolicy::new(&Forwarding::default()),
     };
     // The data plane knows every path and takes them all.
     Ok(Router::new()

@@ -1,6 +1,7 @@
 //! The way of a request through the gateway: let in, routed, sent on, and its answer sent back.
 
 use std::{
+    cell::RefCell,
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
@@ -11,7 +12,7 @@ use axum::{
     Router,
     body::{Body, Bytes, HttpBody},
     extract::{ConnectInfo, Request, State},
-    http::{Method, StatusCode, Uri, Version, request::Parts, uri::Authority},
+    http::{HeaderMap, Method, StatusCode, Uri, Version, header::HOST, request::Parts},
     response::{IntoResponse, Response},
 };
 use http_body::{Frame, SizeHint};
@@ -20,9 +21,10 @@ use service_kit::problem::{self, Problem};
 use tower::{BoxError, ServiceExt, timeout::error::Elapsed};
 
 use super::{
-    admit::{Refusal, admit},
+    admit::{Refusal, TARGET_BYTES, admit},
+    answer_check::check_answer,
     body::{RequestBodyError, Upload, marked},
-    headers::{self, Seen},
+    headers::{Answered, Asked, ForwardingPolicy, Prepared, Scratch},
     route::RouteTable,
     upstream::Upstream,
 };
@@ -37,20 +39,24 @@ pub struct DataPlane {
     pub upstreams: Vec<Upstream>,
     /// What the gateway answers itself.
     pub own: Router,
+    /// What upstreams are told of clients.
+    pub forwarding: ForwardingPolicy,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 /// Answers one request.
 pub async fn serve(State(plane): State<Arc<DataPlane>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let (found, host) = match admit(&parts) {
-        Ok(admitted) => (
-            plane
-                .routes
-                .find(&admitted.path)
-                .map(|(pattern, target)| (pattern.route_name(), *target)),
-            admitted.host,
-        ),
-        Err(refusal) => return refused(&refusal).into_response(),
+    let found = match admit(&parts, TARGET_BYTES) {
+        Ok(admitted) if admitted.upgrade.is_some() => return no_upgrade().into_response(),
+        Ok(admitted) => plane
+            .routes
+            .find(&admitted.path)
+            .map(|(pattern, target)| (pattern.route_name(), *target)),
+        Err(refusal) => return refused(&refusal),
     };
     let Some((route, target)) = found else {
         return Problem::unknown_path().into_response();
@@ -63,7 +69,7 @@ pub async fn serve(State(plane): State<Arc<DataPlane>>, request: Request) -> Res
                 .into_response()
         }
         Target::Upstream(id) => match plane.upstreams.get(id.index()) {
-            Some(upstream) => send(upstream, parts, body, host.as_ref()).await,
+            Some(upstream) => send(&plane.forwarding, upstream, parts, body).await,
             None => Problem::internal().into_response(),
         },
     };
@@ -71,25 +77,46 @@ pub async fn serve(State(plane): State<Arc<DataPlane>>, request: Request) -> Res
     response
 }
 
-fn refused(refusal: &Refusal) -> Problem {
-    Problem::of(refusal.status()).detail(refusal.to_string())
+fn refused(refusal: &Refusal) -> Response {
+    let mut response = Problem::of(refusal.status())
+        .detail(refusal.to_string())
+        .into_response();
+    if refusal.ends_connection() {
+        let close = http::HeaderValue::from_static("close");
+        response
+            .headers_mut()
+            .insert(http::header::CONNECTION, close);
+    }
+    response
+}
+
+fn no_upgrade() -> Problem {
+    Problem::of(StatusCode::NOT_IMPLEMENTED)
+        .detail("upgrading the connection to another protocol is not supported")
+}
+
+/// The request's headers as the upstream gets them. The client of the upstream puts the endpoint's name in `Host`.
+fn prepare(forwarding: &ForwardingPolicy, parts: &mut Parts) -> Prepared {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    let facts = forwarding.connection(peer.map(|peer| peer.0.ip()), false);
+    let asked = Asked {
+        version: parts.version,
+        authority: parts.uri.authority(),
+    };
+    let headers: &mut HeaderMap = &mut parts.headers;
+    let prepared =
+        SCRATCH.with_borrow_mut(|scratch| forwarding.to_upstream(headers, &facts, asked, scratch));
+    headers.remove(HOST);
+    prepared
 }
 
 async fn send(
+    forwarding: &ForwardingPolicy,
     upstream: &Upstream,
     mut parts: Parts,
     body: Body,
-    host: Option<&Authority>,
 ) -> Response {
-    let seen = Seen {
-        peer: parts
-            .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map(|peer| peer.0.ip().to_canonical()),
-        host,
-        version: parts.version,
-    };
-    headers::to_upstream(&mut parts.headers, seen);
+    let prepared = prepare(forwarding, &mut parts);
     parts.uri = origin_form(parts.uri);
     parts.version = Version::HTTP_11;
     let method = parts.method.clone();
@@ -97,7 +124,7 @@ async fn send(
     parts.extensions.insert(upload.clone());
     let request = Request::from_parts(parts, body);
     match upstream.proxied().oneshot(request).await {
-        Ok(response) => answer(upstream, &method, response),
+        Ok(response) => answer(forwarding, upstream, &method, &prepared, response),
         Err(error) => failed(upstream, &error, &upload).into_response(),
     }
 }
@@ -110,20 +137,28 @@ fn origin_form(uri: Uri) -> Uri {
         .unwrap_or_default()
 }
 
-fn answer(upstream: &Upstream, method: &Method, response: Response<Incoming>) -> Response {
-    // No upgrade was asked for, so an upstream that switches protocols is confused, and its connection of no further use.
-    if response.status().is_informational() {
-        tracing::warn!(
-            upstream = upstream.name(),
-            status = response.status().as_u16(),
-            "unasked informational response"
-        );
+fn answer(
+    forwarding: &ForwardingPolicy,
+    upstream: &Upstream,
+    method: &Method,
+    prepared: &Prepared,
+    response: Response<Incoming>,
+) -> Response {
+    let (mut parts, body) = response.into_parts();
+    if let Err(why) = check_answer(parts.status, parts.version, &parts.headers, false) {
+        tracing::warn!(upstream = upstream.name(), status = parts.status.as_u16(), %why, "an answer that cannot be passed on");
         let problem =
             Problem::bad_gateway("The service behind this path sent an answer that makes no sense");
         return problem.into_response();
     }
-    let (mut parts, body) = response.into_parts();
-    headers::to_client(&mut parts.headers, parts.version, upstream.authority());
+    let answered = Answered {
+        version: parts.version,
+        endpoint: upstream.authority(),
+        request_id: prepared.request_id.as_ref(),
+    };
+    SCRATCH.with_borrow_mut(|scratch| {
+        forwarding.to_client(&mut parts.headers, answered, scratch);
+    });
     parts.version = Version::HTTP_11;
     let has_no_body = *method == Method::HEAD || parts.status == StatusCode::NOT_MODIFIED;
     let body = if has_no_body {
