@@ -1,6 +1,11 @@
 //! An upstream as the gateway itself asks it: for a resource, whole.
 
-use service_kit::{client::HttpClient, resilience::Policy, runtime::Context};
+use http::Uri;
+use service_kit::{
+    client::{ClientSettings, HttpClient},
+    resilience::Policy,
+    runtime::Context,
+};
 use tower::ServiceExt;
 
 use super::{
@@ -9,7 +14,7 @@ use super::{
     probe::Prober,
     stack::stack,
 };
-use crate::config::raw;
+use crate::config::model::{Discovery, Endpoint, Upstream};
 
 /// An upstream. Calls share its guards with those that are proxied to it; its connections are its own.
 #[derive(Debug)]
@@ -22,15 +27,16 @@ pub struct Source {
 impl Source {
     /// Connects to nothing yet: the first call does.
     #[must_use]
-    pub fn new(config: &raw::Upstream) -> Self {
-        let http = HttpClient::new(config.url.clone(), config.client.clone());
+    pub fn new(config: &Upstream) -> Self {
+        let http = HttpClient::new(base(config), client(config));
+        let policy = policy(config);
         let prober = config
             .probe
             .clone()
-            .and_then(|path| Prober::new(&config.policy, http.clone(), path));
+            .and_then(|path| Prober::new(&policy, http.clone(), path));
         Self {
             http,
-            policy: config.policy.clone(),
+            policy,
             prober,
         }
     }
@@ -55,4 +61,42 @@ impl Source {
         let client = ResourceClient::<_, T>::new(self.http.clone()).map_response(convert);
         stack(&self.policy, client, WholeAnswer, fallback)
     }
+}
+
+/// The first of the configured endpoints.
+fn base(config: &Upstream) -> Uri {
+    let first = match &config.discovery {
+        Discovery::Static(endpoints) => endpoints.first(),
+        _ => None,
+    };
+    first
+        .and_then(|first| url(first, &config.path_prefix))
+        .unwrap_or_default()
+}
+
+fn url(endpoint: &Endpoint, prefix: &str) -> Option<Uri> {
+    let scheme = if endpoint.https { "https" } else { "http" };
+    let host = match endpoint.host.contains(':') {
+        true => format!("[{}]", endpoint.host),
+        false => endpoint.host.to_string(),
+    };
+    format!("{scheme}://{host}:{}{prefix}", endpoint.port)
+        .parse()
+        .ok()
+}
+
+fn client(config: &Upstream) -> ClientSettings {
+    let mut client = ClientSettings::default();
+    client.connect_timeout = config.pool.connect_timeout;
+    client.pool_idle = config.pool.idle;
+    client.pool_max_idle = config.pool.max_idle;
+    client
+}
+
+fn policy(config: &Upstream) -> Policy {
+    let mut policy = Policy::default();
+    policy.timeout = config.policy.timeout;
+    policy.bulkhead = config.policy.bulkhead.clone();
+    policy.breaker = config.policy.breaker.clone();
+    policy
 }

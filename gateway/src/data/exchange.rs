@@ -1,13 +1,15 @@
 //! One request and its answer: what is noted about it, and what its parts must know of each other.
 
 use std::{
-    cell::{Cell, OnceCell},
+    cell::{Cell, OnceCell, Ref, RefCell},
+    net::IpAddr,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use http::{Method, StatusCode};
+use super::endpoints::EndpointId;
+use http::{HeaderValue, Method, StatusCode};
 use service_kit::telemetry::{RequestMetrics, RouteMetrics, trace_context::TraceContext};
 
 /// Shared by the request's body, the calls made for it and the answer's body, all of one thread. It ends when the last of
@@ -18,6 +20,10 @@ pub struct Exchange {
     pub method: Method,
     /// Which trace it belongs to.
     pub trace: TraceContext,
+    /// By whom.
+    pub peer: IpAddr,
+    host: OnceCell<HeaderValue>,
+    tried: RefCell<Vec<EndpointId>>,
     started: Instant,
     route: OnceCell<Arc<RouteMetrics>>,
     head: Cell<Option<Head>>,
@@ -62,11 +68,14 @@ impl std::fmt::Debug for Notes {
 impl Exchange {
     /// A request has come.
     #[must_use]
-    pub fn begin(method: Method, trace: TraceContext, notes: &Rc<Notes>) -> Rc<Self> {
+    pub fn begin(method: Method, trace: TraceContext, peer: IpAddr, notes: &Rc<Notes>) -> Rc<Self> {
         notes.metrics.begun();
         Rc::new(Self {
             method,
             trace,
+            peer,
+            host: OnceCell::new(),
+            tried: RefCell::default(),
             started: Instant::now(),
             route: OnceCell::new(),
             head: Cell::new(None),
@@ -78,6 +87,31 @@ impl Exchange {
     /// Under which route it is counted.
     pub fn routed(&self, route: &Arc<RouteMetrics>) {
         let _: Result<(), _> = self.route.set(route.clone());
+    }
+
+    /// Which host it asked for.
+    pub fn asked_for(&self, host: Option<HeaderValue>) {
+        if let Some(host) = host {
+            let _: Result<(), _> = self.host.set(host);
+        }
+    }
+
+    /// The host it asked for.
+    #[must_use]
+    pub fn host(&self) -> Option<&HeaderValue> {
+        self.host.get()
+    }
+
+    /// An endpoint has failed it.
+    #[cold]
+    pub fn has_tried(&self, endpoint: EndpointId) {
+        self.tried.borrow_mut().push(endpoint);
+    }
+
+    /// The endpoints that have failed it.
+    #[must_use]
+    pub fn tried(&self) -> Ref<'_, [EndpointId]> {
+        Ref::map(self.tried.borrow(), Vec::as_slice)
     }
 
     /// The head of the answer is there.

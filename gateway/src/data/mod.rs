@@ -4,16 +4,19 @@
 //! guards of its route ([`stack`]) to an endpoint ([`upstream`]). Its answer comes back the same way, as it is read.
 
 pub mod admit;
+pub mod answer_check;
 pub mod body;
 pub mod endpoints;
 pub mod exchange;
 pub mod headers;
+pub mod host;
 pub mod maybe;
 pub mod path;
 pub mod plane;
 pub mod proxy;
 pub mod route;
 pub mod stack;
+pub mod tunnel;
 pub mod upstream;
 pub mod verdict;
 pub mod worker;

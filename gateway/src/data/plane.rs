@@ -6,11 +6,11 @@ use std::sync::{
 };
 
 use axum::Router;
-use http::HeaderValue;
 use service_kit::telemetry::{RequestMetrics, RouteMetrics};
 
 use super::route::RouteTable;
-use crate::config::model::{Forwarding, Limits, Policy, Upstream};
+use super::upstream::Shared;
+use crate::config::model::{Forwarding, Limits, Policy};
 
 /// Everything a worker is made from.
 pub struct Plane {
@@ -19,7 +19,7 @@ pub struct Plane {
     /// What answers.
     pub targets: Vec<Target>,
     /// Every upstream.
-    pub upstreams: Vec<Arc<Upstream>>,
+    pub upstreams: Vec<Arc<Shared>>,
     /// What the gateway answers itself.
     pub own: Router,
     /// Bounds on what clients may take.
@@ -53,8 +53,6 @@ pub enum AnsweredBy {
         upstream: usize,
         /// Its guards.
         policy: Policy,
-        /// Its address, for recognising it where it must not be shown.
-        authority: HeaderValue,
     },
 }
 

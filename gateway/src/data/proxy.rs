@@ -1,39 +1,53 @@
 //! The way of a request through a worker: let in, routed, sent on, and its answer sent back.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Instant};
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
+    request::Parts,
 };
 use http_body::Body;
-use hyper::body::Incoming;
+use hyper::{body::Incoming, upgrade::OnUpgrade};
 use service_kit::{
     problem::{self, Problem},
     runtime::own_errors::Turn,
     telemetry::trace_context::{TRACEPARENT, TRACESTATE, TraceContext},
 };
 use tower::{BoxError, Service, ServiceExt, timeout::error::Elapsed};
+use tower_breaker::fallback::Degraded;
 
 use super::{
-    admit::{Refusal, admit, fits},
+    admit::{Refusal, admit, headers_fit},
+    answer_check::check_answer,
     body::{Outgoing, RequestBodyError, ResponseBody},
     exchange::Exchange,
-    headers::{self, Seen},
-    worker::{Facts, LocalTarget, Worker},
+    headers::{Answered, Asked, Prepared},
+    host::Host,
+    route::{Found, Key},
+    tunnel,
+    worker::{Facts, LocalTarget, Route, Worker},
 };
 
 /// What a worker's stacks are to the code around them.
 pub trait Stack<B>:
-    Service<Request<Outgoing>, Response = Response<B>, Error = BoxError, Future: 'static>
-    + Clone
+    Service<
+        Request<Outgoing>,
+        Response = Response<ResponseBody<B>>,
+        Error = BoxError,
+        Future: 'static,
+    > + Clone
     + 'static
 {
 }
 
 impl<S, B> Stack<B> for S where
-    S: Service<Request<Outgoing>, Response = Response<B>, Error = BoxError, Future: 'static>
-        + Clone
+    S: Service<
+            Request<Outgoing>,
+            Response = Response<ResponseBody<B>>,
+            Error = BoxError,
+            Future: 'static,
+        > + Clone
         + 'static
 {
 }
@@ -50,9 +64,16 @@ where
     B: Body<Data = Bytes, Error = BoxError>,
 {
     let trace = TraceContext::from_headers(request.headers());
-    let exchange = Exchange::begin(request.method().clone(), trace, &worker.notes);
+    let exchange = Exchange::begin(request.method().clone(), trace, facts.peer, &worker.notes);
     let mut response = route(worker, facts, request, &exchange).await;
     exchange.answered(response.status());
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        // What follows is no HTTP, and nothing is expected of it here.
+        if let Some(turn) = turn {
+            turn.never_ends();
+        }
+        return response.map(|body| body.carrying(exchange, None));
+    }
     if worker.draining() || facts.is_used_up() {
         end_connection(&mut response);
     }
@@ -75,84 +96,150 @@ where
     S: Stack<B>,
     B: Body<Data = Bytes, Error = BoxError>,
 {
-    let (parts, body) = request.into_parts();
-    if let Err(refusal) = fits(&parts, &worker.plane.limits) {
-        return refused(&refusal);
-    }
-    let (found, host) = match admit(&parts) {
-        Ok(admitted) => (worker.plane.routes.find(&admitted.path), admitted.host),
-        Err(refusal) => return refused(&refusal),
+    let (mut parts, body) = request.into_parts();
+    let (target, asks_upgrade) = match find(worker, &parts, exchange) {
+        Ok(found) => found,
+        Err(answer) => return answer,
     };
-    let target = found.and_then(|(_, target)| {
-        let shared = worker.plane.targets.get(*target)?;
-        exchange.routed(&shared.metrics);
-        worker.targets.get(*target)
-    });
-    match target {
-        None => answer(Problem::unknown_path()),
-        Some(LocalTarget::Own) => own(worker, parts, body, exchange).await,
-        Some(LocalTarget::Upstream { stack, route }) => {
-            let limit = worker.plane.limits.body;
-            if announces_more_than(&parts, limit) {
-                return answer(Problem::content_too_large(Some(limit)));
-            }
-            let mut parts = parts;
-            let seen = Seen {
-                peer: Some(facts.peer),
-                host: host.as_ref(),
-                version: parts.version,
+    let LocalTarget::Upstream { stack, route } = target else {
+        return own(worker, parts, body, exchange).await;
+    };
+    let limit = worker.plane.limits.body;
+    if announces_more_than(&parts.headers, limit) {
+        return answer(Problem::content_too_large(Some(limit)));
+    }
+    let upgrade = asks_upgrade
+        .then(|| parts.extensions.remove::<OnUpgrade>())
+        .flatten();
+    let (prepared, asked_host) = forward(worker, facts, &mut parts, exchange, upgrade.is_some());
+    exchange.asked_for(asked_host);
+    let method = parts.method.clone();
+    let patience = worker.plane.limits.body_timeout;
+    let body = Outgoing::new(body, limit, patience, exchange.clone());
+    let request = Request::from_parts(parts, body);
+    let deadline = route
+        .total_timeout()
+        .and_then(|limit| exchange.started().checked_add(limit));
+    match call(stack.clone(), request, deadline).await {
+        Ok(response) => {
+            let answered = Asking {
+                method: &method,
+                prepared: &prepared,
+                upgrade,
             };
-            forward(&mut parts, seen, exchange);
-            let method = parts.method.clone();
-            let patience = worker.plane.limits.body_timeout;
-            let body = Outgoing::new(body, limit, patience, exchange.clone());
-            let request = Request::from_parts(parts, body);
-            match stack.clone().oneshot(request).await {
-                Ok(response) => from_upstream(route.authority(), &method, response),
-                Err(error) => failed(route.upstream(), &error, exchange),
-            }
+            from_upstream(worker, route, answered, response).map(|body| body.until(deadline))
         }
+        Err(error) => failed(route.upstream(), &error, exchange),
     }
 }
 
-fn refused<B>(refusal: &Refusal) -> Response<ResponseBody<B>> {
-    answer(Problem::of(refusal.status()).detail(refusal.to_string()))
+async fn call<S, B>(
+    stack: S,
+    request: Request<Outgoing>,
+    deadline: Option<Instant>,
+) -> Result<Response<ResponseBody<B>>, BoxError>
+where
+    S: Stack<B>,
+{
+    let call = stack.oneshot(request);
+    match deadline {
+        None => call.await,
+        Some(deadline) => tokio::time::timeout_at(deadline.into(), call).await?,
+    }
 }
 
-fn announces_more_than(parts: &Parts, limit: u64) -> bool {
-    parts
-        .headers
+/// Who answers a request, and whether it asks for another protocol.
+#[allow(
+    clippy::result_large_err,
+    reason = "it is the answer, and is moved once"
+)]
+fn find<'w, S, B>(
+    worker: &'w Worker<S>,
+    parts: &Parts,
+    exchange: &Exchange,
+) -> Result<(&'w LocalTarget<S>, bool), Response<ResponseBody<B>>> {
+    let limits = &worker.plane.limits;
+    headers_fit(&parts.headers, limits.header_bytes).map_err(refused)?;
+    let admitted = admit(parts, limits.uri_bytes).map_err(refused)?;
+    let key = Key {
+        host: admitted.host.as_ref().map(Host::name),
+        path: &admitted.path,
+        method: &parts.method,
+        headers: &parts.headers,
+    };
+    let place = match worker.plane.routes.find(&key) {
+        Found::Route(place) => *place,
+        Found::MethodNotAllowed(allow) => {
+            return Err(answer(
+                Problem::method_not_allowed().allow(allow.to_header()),
+            ));
+        }
+        Found::None => return Err(answer(Problem::unknown_path())),
+    };
+    let found = worker
+        .targets
+        .get(place)
+        .zip(worker.plane.targets.get(place));
+    let Some((target, shared)) = found else {
+        return Err(answer(Problem::unknown_path()));
+    };
+    exchange.routed(&shared.metrics);
+    Ok((target, admitted.upgrade.is_some()))
+}
+
+fn refused<B>(refusal: Refusal) -> Response<ResponseBody<B>> {
+    let mut response = answer(Problem::of(refusal.status()).detail(refusal.to_string()));
+    if refusal.ends_connection() {
+        end_connection(&mut response);
+    }
+    response
+}
+
+fn announces_more_than(headers: &HeaderMap, limit: u64) -> bool {
+    headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok())
         .is_some_and(|length| length > limit)
 }
 
-/// Makes the client's request the upstream's.
-fn forward(parts: &mut Parts, seen: Seen<'_>, exchange: &Exchange) {
-    headers::to_upstream(&mut parts.headers, seen);
-    // hyper asks the client for its body when the upstream's connection asks for it.
-    parts.headers.remove(header::EXPECT);
-    let trace = &exchange.trace;
-    parts.headers.insert(TRACEPARENT, trace.traceparent_value());
-    match trace.tracestate() {
-        Some(state) => parts.headers.insert(TRACESTATE, state.clone()),
-        None => parts.headers.remove(TRACESTATE),
+/// Makes the client's request the upstream's. Returns what was taken out of it, and the host it asked for.
+fn forward<S>(
+    worker: &Worker<S>,
+    facts: &Facts,
+    parts: &mut Parts,
+    exchange: &Exchange,
+    upgrades: bool,
+) -> (Prepared, Option<HeaderValue>) {
+    let uri = std::mem::take(&mut parts.uri).into_parts();
+    let asked = Asked {
+        version: parts.version,
+        authority: uri.authority.as_ref(),
     };
-    parts.uri = origin_form(std::mem::take(&mut parts.uri));
+    let headers = &mut parts.headers;
+    let prepared = {
+        let mut scratch = worker.scratch.borrow_mut();
+        worker
+            .forwarding
+            .to_upstream(headers, &facts.forwarding, asked, &mut scratch)
+    };
+    // hyper asks the client for its body when the upstream's connection asks for it.
+    headers.remove(header::EXPECT);
+    let trace = &exchange.trace;
+    headers.insert(TRACEPARENT, trace.traceparent_value());
+    match trace.tracestate() {
+        Some(state) => headers.insert(TRACESTATE, state.clone()),
+        None => headers.remove(TRACESTATE),
+    };
+    if let (true, Some(protocol)) = (upgrades, &prepared.upgrade) {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, protocol.clone());
+    }
+    let asked_host = headers.get(header::HOST).cloned();
+    // The path and query of the request target, as they were written.
+    parts.uri = uri.path_and_query.map(Uri::from).unwrap_or_default();
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
-}
-
-/// The path and query of a request target, as they were written.
-fn origin_form(uri: Uri) -> Uri {
-    let plain = uri.scheme().is_none() && uri.authority().is_none();
-    if plain {
-        return uri;
-    }
-    uri.into_parts()
-        .path_and_query
-        .map(Uri::from)
-        .unwrap_or_default()
+    (prepared, asked_host)
 }
 
 /// A problem, as it goes out.
@@ -176,24 +263,53 @@ async fn own<S, B>(
     }
 }
 
-fn from_upstream<B>(
-    authority: &HeaderValue,
-    method: &Method,
-    response: Response<B>,
+/// What of a request matters for its answer.
+struct Asking<'r> {
+    method: &'r Method,
+    prepared: &'r Prepared,
+    upgrade: Option<OnUpgrade>,
+}
+
+fn from_upstream<S, B>(
+    worker: &Worker<S>,
+    route: &Route,
+    asking: Asking<'_>,
+    response: Response<ResponseBody<B>>,
 ) -> Response<ResponseBody<B>> {
-    // No upgrade was asked for, so an upstream that switches protocols is confused, and its connection of no further use.
-    if response.status().is_informational() {
+    let (mut parts, body) = response.into_parts();
+    if parts.extensions.get::<Degraded>().is_some() {
+        parts.extensions.clear();
+        return Response::from_parts(parts, body);
+    }
+    let asked_upgrade = asking.upgrade.is_some();
+    if let Err(why) = check_answer(parts.status, parts.version, &parts.headers, asked_upgrade) {
+        tracing::warn!(upstream = route.upstream(), status = parts.status.as_u16(), %why, "an answer that cannot be passed on");
         return answer(Problem::bad_gateway(
             "The service behind this path sent an answer that makes no sense",
         ));
     }
-    let (mut parts, body) = response.into_parts();
-    headers::to_client(&mut parts.headers, parts.version, authority);
+    let protocol = parts.headers.get(header::UPGRADE).cloned();
+    let answered = Answered {
+        version: parts.version,
+        request_id: asking.prepared.request_id.as_ref(),
+    };
+    worker.forwarding.to_client(
+        &mut parts.headers,
+        answered,
+        &mut worker.scratch.borrow_mut(),
+    );
     parts.version = Version::HTTP_11;
+    if let (StatusCode::SWITCHING_PROTOCOLS, Some(client)) = (parts.status, asking.upgrade) {
+        tunnel::open(worker, client, &mut parts.extensions);
+        let upgrade = HeaderValue::from_static("upgrade");
+        parts.headers.insert(header::CONNECTION, upgrade);
+        if let Some(protocol) = protocol {
+            parts.headers.insert(header::UPGRADE, protocol);
+        }
+    }
     parts.extensions.clear();
-    let has_no_body = *method == Method::HEAD || parts.status == StatusCode::NOT_MODIFIED;
-    let body = ResponseBody::upstream(body).of_unknown_length(has_no_body);
-    Response::from_parts(parts, body)
+    let has_no_body = *asking.method == Method::HEAD || parts.status == StatusCode::NOT_MODIFIED;
+    Response::from_parts(parts, body.of_unknown_length(has_no_body))
 }
 
 fn failed<B>(upstream: &str, error: &BoxError, exchange: &Exchange) -> Response<ResponseBody<B>> {

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 
 use super::RequestBodyError;
-use crate::data::exchange::Exchange;
+use crate::data::{exchange::Exchange, headers::clean_trailers};
 
 /// What is sent to an upstream: the client's body as it comes, within bounds, and the exchange it belongs to.
 #[derive(Debug)]
@@ -88,8 +88,11 @@ impl Stream {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         match Pin::new(&mut self.body).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
                 self.waiting = false;
+                if let Some(trailers) = frame.trailers_mut() {
+                    clean_trailers(trailers);
+                }
                 if let Some(data) = frame.data_ref() {
                     let size = data.len() as u64;
                     if size > self.left {

@@ -12,7 +12,13 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
 use tower::BoxError;
 
+use tower_breaker::classify::Verdict;
+
 use super::pool::Lease;
+use crate::data::{
+    endpoints::{InFlight, Moment},
+    headers::clean_trailers,
+};
 
 /// An answer's body. When it has ended its connection is free for the next request; when it is dropped before, the connection is
 /// closed.
@@ -20,6 +26,7 @@ use super::pool::Lease;
 pub struct UpstreamBody {
     incoming: Incoming,
     lease: Option<Lease>,
+    in_flight: Option<InFlight>,
     patience: Option<Duration>,
     timer: Option<Pin<Box<Sleep>>>,
     waiting: bool,
@@ -33,10 +40,16 @@ pub struct Stalled(Duration);
 impl UpstreamBody {
     /// With at most `patience` between two pieces.
     #[must_use]
-    pub fn new(incoming: Incoming, lease: Option<Lease>, patience: Option<Duration>) -> Self {
+    pub fn new(
+        incoming: Incoming,
+        lease: Option<Lease>,
+        in_flight: InFlight,
+        patience: Option<Duration>,
+    ) -> Self {
         let mut body = Self {
             incoming,
             lease,
+            in_flight: Some(in_flight),
             patience,
             timer: None,
             waiting: false,
@@ -46,10 +59,27 @@ impl UpstreamBody {
     }
 
     fn end_if_over(&mut self) {
-        if self.incoming.is_end_stream()
-            && let Some(lease) = self.lease.take()
-        {
+        if self.incoming.is_end_stream() {
+            self.end();
+        }
+    }
+
+    /// All of it has come.
+    fn end(&mut self) {
+        if let Some(lease) = self.lease.take() {
             lease.give_back();
+        }
+        if let Some(in_flight) = self.in_flight.take() {
+            in_flight.finish(Verdict::Success, Moment::now());
+        }
+    }
+
+    /// The rest of it will not.
+    #[cold]
+    fn fail(&mut self) {
+        self.lease = None;
+        if let Some(in_flight) = self.in_flight.take() {
+            in_flight.finish(Verdict::Failure, Moment::now());
         }
     }
 
@@ -75,23 +105,24 @@ impl Body for UpstreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
                 self.waiting = false;
+                if let Some(trailers) = frame.trailers_mut() {
+                    clean_trailers(trailers);
+                }
                 self.end_if_over();
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                self.lease = None;
+                self.fail();
                 Poll::Ready(Some(Err(error.into())))
             }
             Poll::Ready(None) => {
-                if let Some(lease) = self.lease.take() {
-                    lease.give_back();
-                }
+                self.end();
                 Poll::Ready(None)
             }
             Poll::Pending => self.poll_patience(cx).map(|stalled| {
-                self.lease = None;
+                self.fail();
                 Some(Err(stalled.into()))
             }),
         }

@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use tokio::net::TcpStream;
 
-use crate::config::model;
+use crate::data::endpoints::EndpointKey;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -24,8 +24,13 @@ pub enum ConnectError {
 ///
 /// # Errors
 /// It could not be opened, or not in time.
-pub async fn tcp(endpoint: &model::Endpoint, limit: Duration) -> Result<TcpStream, ConnectError> {
-    let connecting = TcpStream::connect((&*endpoint.host, endpoint.port));
+pub async fn tcp(endpoint: &EndpointKey, limit: Duration) -> Result<TcpStream, ConnectError> {
+    let connecting = async {
+        match endpoint.address {
+            Some(address) => TcpStream::connect(address).await,
+            None => TcpStream::connect((&*endpoint.host, endpoint.port)).await,
+        }
+    };
     let stream = tokio::time::timeout(limit, connecting)
         .await
         .map_err(|_| ConnectError::TimedOut(limit))?

@@ -6,6 +6,8 @@ pub mod host;
 pub mod local;
 pub mod pool;
 pub mod send;
+pub mod shared;
 
 pub use body::UpstreamBody;
 pub use local::Local;
+pub use shared::Shared;

@@ -32,6 +32,7 @@ use crate::{
     config::model::Limits,
     data::{
         body::ResponseBody,
+        headers::ConnectionFacts,
         proxy::{self, Stack},
     },
 };
@@ -41,13 +42,16 @@ use crate::{
 pub struct Facts {
     /// The other side's address.
     pub peer: IpAddr,
+    /// What upstreams are told of it.
+    pub forwarding: ConnectionFacts,
     requests_left: Option<Cell<u32>>,
 }
 
 impl Facts {
-    fn new(peer: IpAddr, limits: &Limits) -> Self {
+    fn new(peer: IpAddr, forwarding: ConnectionFacts, limits: &Limits) -> Self {
         Self {
             peer,
+            forwarding,
             requests_left: limits.requests_per_connection.map(Cell::new),
         }
     }
@@ -77,7 +81,8 @@ where
     B: Body<Data = Bytes, Error = BoxError> + 'static,
 {
     let limits = &worker.plane.limits;
-    let facts = Rc::new(Facts::new(peer, limits));
+    let forwarding = worker.forwarding.connection(Some(peer), false);
+    let facts = Rc::new(Facts::new(peer, forwarding, limits));
     let first = tokio::select! {
         first = tokio::time::timeout(limits.idle_timeout, detect(&mut stream)) => first,
         () = worker.signals.closing.cancelled() => return,
@@ -113,7 +118,8 @@ where
         .header_read_timeout(None)
         .max_headers(limits.headers)
         .max_buf_size(limits.header_bytes + LONGEST_LINE)
-        .serve_connection(io, service);
+        .serve_connection(io, service)
+        .with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -1,6 +1,7 @@
 //! What one worker has of its own.
 
 use std::{
+    cell::RefCell,
     net::TcpListener,
     rc::Rc,
     sync::Arc,
@@ -8,7 +9,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::HeaderValue;
 use http_body::Body;
 use tokio_util::task::TaskTracker;
 use tower::BoxError;
@@ -16,6 +16,7 @@ use tower::BoxError;
 use super::{Signals, accept};
 use crate::data::{
     exchange::Notes,
+    headers::{ForwardingPolicy, Scratch},
     plane::{AnsweredBy, Plane},
     proxy::Stack,
     stack::stack,
@@ -32,6 +33,11 @@ pub struct Worker<S> {
     pub own: axum::Router,
     /// Where exchanges are noted.
     pub notes: Rc<Notes>,
+    /// What upstreams are told of clients.
+    pub forwarding: ForwardingPolicy,
+    /// Where header values are written.
+    pub scratch: Rc<RefCell<Scratch>>,
+    tasks: TaskTracker,
     pub(super) signals: Signals,
 }
 
@@ -52,7 +58,7 @@ pub enum LocalTarget<S> {
 #[derive(Debug)]
 pub struct Route {
     upstream: Arc<str>,
-    authority: HeaderValue,
+    total_timeout: Option<Duration>,
 }
 
 impl Route {
@@ -62,10 +68,10 @@ impl Route {
         &self.upstream
     }
 
-    /// The upstream's address, for recognising it where it must not be shown.
+    /// How long a whole exchange may take.
     #[must_use]
-    pub fn authority(&self) -> &HeaderValue {
-        &self.authority
+    pub fn total_timeout(&self) -> Option<Duration> {
+        self.total_timeout
     }
 }
 
@@ -80,10 +86,12 @@ impl Worker<()> {
         signals: Signals,
         connections: TaskTracker,
     ) {
+        let scratch = Rc::new(RefCell::new(Scratch::new()));
         let upstreams: Vec<Rc<Local>> = plane
             .upstreams
             .iter()
-            .map(|config| Rc::new(Local::new(config.clone(), &plane.limits)))
+            .map(|shared| Local::new(shared.clone(), &plane.limits, scratch.clone()))
+            .map(Rc::new)
             .collect();
         tokio::task::spawn_local(sweep(upstreams.clone()));
         let targets = plane
@@ -91,17 +99,13 @@ impl Worker<()> {
             .iter()
             .filter_map(|target| match &target.by {
                 AnsweredBy::Own => Some(LocalTarget::Own),
-                AnsweredBy::Upstream {
-                    upstream,
-                    policy,
-                    authority,
-                } => {
+                AnsweredBy::Upstream { upstream, policy } => {
                     let local = upstreams.get(*upstream)?;
                     Some(LocalTarget::Upstream {
                         stack: stack(policy, local.clone()),
                         route: Route {
-                            upstream: local.config.name.clone(),
-                            authority: authority.clone(),
+                            upstream: local.shared.config.name.clone(),
+                            total_timeout: policy.total_timeout,
                         },
                     })
                 }
@@ -111,6 +115,9 @@ impl Worker<()> {
             targets,
             own: plane.own.clone(),
             notes: Rc::new(Notes::new(plane.metrics.clone(), plane.access_log)),
+            forwarding: ForwardingPolicy::new(&plane.forwarding),
+            scratch,
+            tasks: connections.clone(),
             signals,
             plane,
         };
@@ -136,6 +143,17 @@ where
 }
 
 impl<S> Worker<S> {
+    /// The order of the drain.
+    #[must_use]
+    pub fn signals(&self) -> &Signals {
+        &self.signals
+    }
+
+    /// Runs something that the drain waits for, on the worker's own thread.
+    pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        tokio::task::spawn_local(self.tasks.track_future(task));
+    }
+
     /// Whether answers end their connections.
     #[must_use]
     pub fn draining(&self) -> bool {

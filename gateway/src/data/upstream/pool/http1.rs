@@ -12,9 +12,10 @@ use hyper_util::rt::TokioIo;
 
 use super::Lease;
 use crate::{
-    config::model::{Endpoint, Limits, Pool},
+    config::model::{Limits, Pool},
     data::{
         body::Outgoing,
+        endpoints::EndpointKey,
         upstream::connect::{self, ConnectError},
     },
 };
@@ -22,7 +23,7 @@ use crate::{
 /// The free connections, and how to make another.
 #[derive(Debug)]
 pub struct Http1Pool {
-    endpoint: Endpoint,
+    endpoint: EndpointKey,
     settings: Pool,
     handshake: http1::Builder,
     // The one used last is at the back.
@@ -39,7 +40,7 @@ struct Idle {
 impl Http1Pool {
     /// Connects to nothing yet.
     #[must_use]
-    pub fn new(endpoint: Endpoint, settings: Pool, limits: &Limits) -> Self {
+    pub fn new(endpoint: EndpointKey, settings: Pool, limits: &Limits) -> Self {
         let mut handshake = http1::Builder::new();
         handshake
             .max_headers(limits.headers)
