@@ -118,7 +118,7 @@ impl Shared {
         match transition.to {
             State::Open if transition.cause == Cause::ForcedOpen => self.hold_out(endpoint, now),
             State::Open => self.eject(endpoint, now),
-            State::HalfOpen => self.trial_undecided(endpoint),
+            State::HalfOpen => self.try_it(endpoint, now),
             State::Closed => self.bring_back(endpoint, now),
         }
     }
@@ -172,11 +172,19 @@ impl Shared {
         self.publish(&mut book);
     }
 
-    /// When the circuit is to be asked next for a trial has changed.
+    fn try_it(&self, endpoint: &Endpoint, now: Moment) {
+        let trial_at = trial_at(endpoint, now);
+        let book = self.book();
+        // By hand, if it had been held.
+        endpoint.clear_flags(HELD);
+        endpoint.set_trial_at(trial_at);
+        self.schedule_trials(&book);
+    }
+
+    /// A trial has ended without a verdict, or was not to be had: when the circuit is to be asked next has changed.
     pub(super) fn trial_undecided(&self, endpoint: &Endpoint) {
         let trial_at = trial_at(endpoint, Moment::now());
         let book = self.book();
-        endpoint.clear_flags(HELD);
         endpoint.set_trial_at(trial_at);
         self.schedule_trials(&book);
     }

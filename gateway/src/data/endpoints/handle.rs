@@ -1,6 +1,8 @@
 //! The handle of an upstream's endpoints: what is known of them, and its publication.
 
 use std::{
+    collections::{BTreeMap, HashMap},
+    mem,
     ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
@@ -12,7 +14,7 @@ use tower_breaker::BuildError;
 use super::{
     balance::{Balancer, NoneAvailable, Picked, Wanted, consistent_hash::Ring},
     ejection,
-    endpoint::{DRAINING, Endpoint, EndpointSpec, OUT, UNHEALTHY},
+    endpoint::{DRAINING, Endpoint, EndpointKey, EndpointSpec, OUT, UNHEALTHY},
     group::Member,
     moment::Moment,
     report::Report,
@@ -173,47 +175,38 @@ impl Shared {
     }
 
     fn update(self: &Arc<Self>, specs: impl IntoIterator<Item = EndpointSpec>) {
+        // In the order of their keys, whatever order they come in: nothing changes if only that does. And before the lock is taken:
+        // where they come from is the caller's.
+        let mut named: BTreeMap<EndpointKey, EndpointSpec> = BTreeMap::new();
+        for spec in specs {
+            named.entry(spec.key.clone()).or_insert(spec);
+        }
         let now = Moment::now();
         let mut book = self.book();
-        let mut before = std::mem::take(&mut book.members);
+        if book.is_named(&named) {
+            return;
+        }
+        let mut before: HashMap<EndpointKey, Member> = mem::take(&mut book.members)
+            .into_iter()
+            .map(|member| (member.endpoint.key().clone(), member))
+            .collect();
         let slowly = (!before.is_empty() && !self.settings.slow_start.is_zero()).then_some(now);
-        let mut is_another = false;
-        let mut members: Vec<Member> = Vec::with_capacity(before.len());
-        for spec in specs {
-            let is_named = |member: &Member| *member.endpoint.key() == spec.key;
-            if members.iter().any(is_named) {
-                continue;
-            }
-            let weight = spec.weight.max(1);
-            let endpoint = match before.iter().position(is_named) {
-                Some(place) => {
-                    let member = before.swap_remove(place);
-                    is_another |= member.weight != weight;
-                    member.endpoint
-                }
-                None => {
-                    is_another = true;
-                    book.returned(&spec)
-                        .unwrap_or_else(|| ejection::endpoint(self, spec.key, slowly))
-                }
-            };
-            members.push(Member {
+        for (key, spec) in named {
+            let known = before.remove(&key).map(|member| member.endpoint);
+            let endpoint = known
+                .or_else(|| book.returned(&key))
+                .unwrap_or_else(|| ejection::endpoint(self, key, slowly));
+            book.members.push(Member {
                 endpoint,
-                weight,
+                weight: spec.weight.max(1),
                 zone: spec.zone,
             });
         }
-        is_another |= !before.is_empty();
-        for member in before {
+        for member in before.into_values() {
             member.endpoint.set_flags(DRAINING);
             book.leaving.push(member.endpoint);
         }
-        // The ring goes by the keys alone, whatever order they come in.
-        members.sort_by(|one, other| one.endpoint.key().cmp(other.endpoint.key()));
-        book.members = members;
-        if is_another {
-            book.ring = None;
-        }
+        book.ring = None;
         let brought_back = self.keep_enough(&mut book, now);
         self.publish(&mut book);
         drop(book);
@@ -282,13 +275,27 @@ impl Shared {
 }
 
 impl Book {
+    // Whether these are the members, as they are: what discovery finds mostly.
+    fn is_named(&self, named: &BTreeMap<EndpointKey, EndpointSpec>) -> bool {
+        self.members.len() == named.len()
+            && self
+                .members
+                .iter()
+                .zip(named.values())
+                .all(|(member, spec)| {
+                    *member.endpoint.key() == spec.key
+                        && member.weight == spec.weight.max(1)
+                        && member.zone == spec.zone
+                })
+    }
+
     // One that is named again while its last requests are still under way is the one it was.
-    fn returned(&mut self, spec: &EndpointSpec) -> Option<Arc<Endpoint>> {
+    fn returned(&mut self, key: &EndpointKey) -> Option<Arc<Endpoint>> {
         self.forget_the_gone();
         let place = self
             .leaving
             .iter()
-            .position(|endpoint| *endpoint.key() == spec.key)?;
+            .position(|endpoint| endpoint.key() == key)?;
         let endpoint = self.leaving.swap_remove(place);
         endpoint.clear_flags(DRAINING);
         Some(endpoint)
