@@ -148,7 +148,8 @@ impl Reader {
         self.cache.load()
     }
 
-    /// Picks from it.
+    /// Picks from it. If there is none to pick, from the next one, if there is one by now: so that no request fails because all
+    /// endpoints changed at that moment.
     #[inline]
     pub fn pick(
         &mut self,
@@ -156,7 +157,32 @@ impl Reader {
         wanted: Wanted<'_>,
         now: Moment,
     ) -> Result<Picked, NoneAvailable> {
-        balancer.pick(self.cache.load(), wanted, now)
+        let set = self.cache.load();
+        match balancer.pick(set, wanted, now) {
+            Ok(picked) => Ok(picked),
+            Err(_) => {
+                let seen = set.version();
+                self.pick_again(balancer, wanted, now, seen)
+            }
+        }
+    }
+
+    #[cold]
+    fn pick_again(
+        &mut self,
+        balancer: &mut Balancer,
+        wanted: Wanted<'_>,
+        now: Moment,
+        mut seen: u64,
+    ) -> Result<Picked, NoneAvailable> {
+        loop {
+            let set = self.cache.load();
+            let picked = balancer.pick(set, wanted, now);
+            if picked.is_ok() || set.version() == seen {
+                return picked;
+            }
+            seen = set.version();
+        }
     }
 }
 
@@ -202,13 +228,14 @@ impl Shared {
                 zone: spec.zone,
             });
         }
+        book.ring = None;
+        let brought_back = self.keep_enough(&book, None, now);
+        self.publish(&mut book);
+        // Not before: workers may have nothing but these until they see the new ones.
         for member in before.into_values() {
             member.endpoint.set_flags(DRAINING);
             book.leaving.push(member.endpoint);
         }
-        book.ring = None;
-        let brought_back = self.keep_enough(&mut book, now);
-        self.publish(&mut book);
         drop(book);
         ejection::forgive(brought_back);
     }
@@ -221,13 +248,17 @@ impl Shared {
         if endpoint.is_healthy() == is_healthy {
             return;
         }
-        if is_healthy {
-            endpoint.clear_flags(UNHEALTHY);
+        let brought_back = if is_healthy {
             self.begin_slowly(endpoint, now);
+            endpoint.clear_flags(UNHEALTHY);
+            // It may be ejected, and the only one that is well.
+            self.keep_enough(&book, None, now)
         } else {
+            // Before it goes: there is always one.
+            let brought_back = self.keep_enough(&book, Some(endpoint.id()), now);
             endpoint.set_flags(UNHEALTHY);
-        }
-        let brought_back = self.keep_enough(&mut book, now);
+            brought_back
+        };
         self.publish(&mut book);
         drop(book);
         ejection::forgive(brought_back);

@@ -270,6 +270,21 @@ fn ejected_ones_are_taken_back_when_no_other_is_well() {
     assert_eq!(refused.unwrap_err(), NoneAvailable { total: 3 });
 }
 
+#[test]
+fn an_ejected_one_that_is_well_again_before_all_others_is_used() {
+    let endpoints = endpoints(ejecting(LEAST), &[1, 1]);
+    let (a, b) = (find(&endpoints, "a"), find(&endpoints, "b"));
+    a.set_healthy(false);
+    // Is not well, and fails on top of that: there is another.
+    fail(&a, 3);
+    assert!(a.is_ejected());
+    b.set_healthy(false);
+    assert!(a.is_ejected(), "it would be of no use");
+    a.set_healthy(true);
+    assert!(!a.is_ejected());
+    assert_eq!(picked_hosts(&endpoints), ["a"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_trial_that_says_nothing_is_followed_by_another() {
     let endpoints = endpoints(ejecting(LEAST), &[1, 1, 1]);
@@ -366,7 +381,7 @@ async fn with_too_few_left_all_are_used_and_trials_go_on() {
     for balancer in ALL {
         let endpoints = endpoints(ejecting_by(balancer.clone(), config.clone()), &[1, 1, 1, 1]);
         let all = ["a", "b", "c", "d"];
-        let mut picked = || {
+        let picked = || {
             let counts = picks(&endpoints, &mut Balancer::seeded(&balancer, 1), 400);
             Vec::from_iter(counts.into_keys())
         };
