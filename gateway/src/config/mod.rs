@@ -9,10 +9,5 @@ pub mod validated;
 
 mod read;
 
-/// What the first data plane calls an upstream.
-pub mod raw {
-    pub use super::validated::Upstream;
-}
-
 pub use read::read;
-pub use validated::{Config, ProductDetails, Target, UpstreamId};
+pub use validated::{ProductDetails, UpstreamId};

@@ -104,6 +104,17 @@ pub struct Forwarding {
     pub request_id: bool,
 }
 
+impl Default for Forwarding {
+    fn default() -> Self {
+        Self {
+            trusted: Vec::new(),
+            headers: ForwardedHeaders::Both,
+            via: HeaderValue::from_static("gateway"),
+            request_id: true,
+        }
+    }
+}
+
 /// Which headers tell an upstream who the client is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForwardedHeaders {
