@@ -184,7 +184,8 @@ pub(super) fn of_upstream(
     if let Some(table) = said(&levels, |level| level.breaker.said()) {
         (policy.breaker, probe) = guards::breaker(&mut table.clone(), name, policy.timeout);
     }
-    check(&format!("upstream {name}"), &levels, &policy);
+    // Whether the defaults make sense is seen where they are used.
+    check(&format!("upstream {name}"), &levels, &policy, true);
     (policy, probe)
 }
 
@@ -208,7 +209,7 @@ pub(super) fn of_route(
         Some(None) => None,
         Some(Some(table)) => guards::breaker(&mut table.clone(), name, policy.timeout).0,
     };
-    check(&format!("route {name}"), &levels, &policy);
+    check(&format!("route {name}"), &levels, &policy, false);
     policy
 }
 
@@ -241,10 +242,17 @@ fn said<'l, 'a, T>(
 }
 
 /// What only the levels together can get wrong. It is noted where the value stands, which may be another level than the one where
-/// it does not fit.
-fn check(of: &str, levels: &[&Level<'_>], policy: &Policy) {
+/// it does not fit; for a level that only inherits it, if `inherited` is wanted.
+fn check(of: &str, levels: &[&Level<'_>], policy: &Policy, inherited: bool) {
+    let says = |says: fn(&Level<'_>) -> bool| {
+        inherited || levels.first().is_some_and(|lowest| says(lowest))
+    };
+    let says_a_time = says(|level| level.timeout.is_some() || level.total_timeout.is_some());
+    let says_when_again =
+        says(|level| level.hedge.said().is_some() || level.retry.said().is_some());
     if let (Some(timeout), Some(total)) = (policy.timeout, policy.total_timeout)
         && total < timeout
+        && says_a_time
     {
         let allowed = format!(
             "at least the `timeout` of one attempt, which is {} for the {of}",
@@ -254,7 +262,7 @@ fn check(of: &str, levels: &[&Level<'_>], policy: &Policy) {
             level.total_timeout.is_some()
         });
     }
-    if policy.hedge.is_some() && policy.retry.is_none() {
+    if policy.hedge.is_some() && policy.retry.is_none() && says_when_again {
         let allowed =
             format!("only together with `retry`, whose budget it keeps to; the {of} has none");
         refuse(levels, "hedge", &allowed, |level| {

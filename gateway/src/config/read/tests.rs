@@ -13,7 +13,7 @@ fn reading(text: &str) -> Result<Gateway, Vec<String>> {
         built_in: text,
         ..Sources::default()
     };
-    load(&sources, |root| read(root))
+    load(&sources, read)
         .map(|loaded| loaded.value)
         .map_err(|errors| {
             errors

@@ -65,8 +65,13 @@ impl<'a> Section<'a> {
     }
 
     pub(super) fn invalid(&mut self, key: &str, node: &Node, allowed: &dyn Display) {
+        // An empty table has lost its place; the file it is in is known still.
+        let origin = match node.first_origin() {
+            Origin::Default => self.reading.home(),
+            origin => origin,
+        };
         self.reading.complain(ConfigError::Invalid {
-            origin: node.first_origin().clone(),
+            origin: origin.clone(),
             key: self.key(key),
             found: node.kind.to_string(),
             allowed: allowed.to_string(),
