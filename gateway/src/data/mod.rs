@@ -2,7 +2,9 @@
 
 pub mod admit;
 pub mod body;
+pub mod discovery;
 pub mod headers;
+pub mod health;
 pub mod path;
 pub mod probe;
 pub mod proxy;
