@@ -168,3 +168,214 @@ impl<P: Publish> Refresh<P> {
         Arc::clone(&self.status.borrow().of)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    use tokio::sync::mpsc;
+
+    const TTL: Duration = Duration::from_secs(100);
+    const RETRY: Retry = Retry {
+        first: Duration::from_secs(1),
+        longest: Duration::from_secs(8),
+    };
+
+    /// Gives results in turn, then hangs; says when it was asked.
+    struct Script {
+        results: std::vec::IntoIter<Step>,
+        asked: mpsc::UnboundedSender<Instant>,
+    }
+    enum Step {
+        Found(&'static [u8]),
+        Partly(&'static [u8]),
+        Fails(&'static str),
+        Panics,
+        ForEver,
+    }
+
+    fn endpoints(last: &[u8]) -> Vec<DiscoveredEndpoint> {
+        let endpoint = |last: &u8| DiscoveredEndpoint {
+            host: "a".into(),
+            port: 80,
+            address: ([10, 0, 0, *last], 80).into(),
+            https: false,
+            weight: 1,
+            zone: None,
+        };
+        last.iter().map(endpoint).collect()
+    }
+
+    impl Source for Script {
+        async fn look(&mut self) -> Result<Found, Failure> {
+            let Some(step) = self.results.next() else {
+                return std::future::pending().await;
+            };
+            self.asked.send(Instant::now()).unwrap();
+            let found = |last, holds, incomplete| Found {
+                endpoints: endpoints(last),
+                holds,
+                fresh: true,
+                incomplete,
+            };
+            match step {
+                Step::Found(last) => Ok(found(last, Holds::Until(TTL), None)),
+                Step::Partly(last) => {
+                    let why = Some(Failure::new("half"));
+                    Ok(found(last, Holds::Until(TTL), why))
+                }
+                Step::ForEver => Ok(found(&[1], Holds::ForEver, None)),
+                Step::Fails(why) => Err(Failure::new(why)),
+                Step::Panics => panic!("in the source"),
+            }
+        }
+        fn retry(&self) -> Retry {
+            RETRY
+        }
+    }
+
+    type Published = Arc<Mutex<Vec<Vec<DiscoveredEndpoint>>>>;
+
+    struct Run {
+        published: Published,
+        status: watch::Receiver<Status>,
+        asked: mpsc::UnboundedReceiver<Instant>,
+        stop: CancellationToken,
+        task: tokio::task::JoinHandle<()>,
+    }
+
+    fn run(steps: Vec<Step>) -> Run {
+        let (sender, asked) = mpsc::unbounded_channel();
+        let (status_sender, status) = watch::channel(Status::new("dns", "a".into()));
+        let published = Published::default();
+        let into = Arc::clone(&published);
+        let upstream: Arc<str> = "shop".into();
+        let refresh = Refresh {
+            metrics: Metrics::new(&upstream, "dns"),
+            upstream,
+            publish: move |endpoints| into.lock().unwrap().push(endpoints),
+            status: status_sender,
+            published: None,
+        };
+        let source = Script {
+            results: steps.into_iter(),
+            asked: sender,
+        };
+        let stop = CancellationToken::new();
+        Run {
+            published,
+            status,
+            asked,
+            task: tokio::spawn(refresh.run(source, stop.clone())),
+            stop,
+        }
+    }
+
+    impl Run {
+        /// When each step was asked, in time since the first.
+        async fn times(&mut self, steps: usize) -> Vec<Duration> {
+            let mut times = Vec::new();
+            for _ in 0..steps {
+                times.push(self.asked.recv().await.unwrap());
+            }
+            tokio::task::yield_now().await;
+            times.iter().map(|at| *at - times[0]).collect()
+        }
+        fn published(&self) -> Vec<Vec<DiscoveredEndpoint>> {
+            self.published.lock().unwrap().clone()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_refreshed_before_it_expires_and_published_when_it_changed() {
+        use Step::Found;
+        let mut run = run(vec![Found(&[1, 2]), Found(&[2, 1]), Found(&[2, 3])]);
+        let times = run.times(3).await;
+        for (refresh, before) in times[1..].iter().zip(&times) {
+            let after = *refresh - *before;
+            assert!(
+                (TTL.mul_f64(0.8)..=TTL.mul_f64(0.9)).contains(&after),
+                "{after:?}"
+            );
+        }
+        assert_eq!(run.published(), [endpoints(&[1, 2]), endpoints(&[2, 3])]);
+        let status = run.status.borrow().clone();
+        assert_eq!(
+            (status.succeeded, status.failed, status.endpoints),
+            (3, 0, 2)
+        );
+        assert_eq!(status.ttl_left(Instant::now()), Some(TTL));
+        tokio::time::advance(TTL).await;
+        assert_eq!(status.age(Instant::now()), Some(TTL));
+        assert!(status.is_stale(Instant::now()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_keep_the_last_answer_and_are_repeated_ever_more_slowly() {
+        use Step::{Fails, Found};
+        let mut run = run(vec![
+            Found(&[1]),
+            Fails("x"),
+            Fails("x"),
+            Fails("y"),
+            Found(&[1]),
+        ]);
+        let times = run.times(4).await;
+        let first = times[2] - times[1];
+        let second = times[3] - times[2];
+        assert!(
+            (RETRY.first / 2..=RETRY.first).contains(&first),
+            "{first:?}"
+        );
+        assert!(
+            (RETRY.first..=RETRY.first * 2).contains(&second),
+            "{second:?}"
+        );
+        let status = run.status.borrow().clone();
+        assert_eq!(
+            (status.failures_in_a_row, status.last_error.as_deref()),
+            (3, Some("y"))
+        );
+        assert!(status.age(Instant::now()).unwrap() > TTL.mul_f64(0.8));
+
+        run.times(1).await;
+        let status = run.status.borrow().clone();
+        assert_eq!(
+            (status.failures_in_a_row, status.failed, status.last_error),
+            (0, 3, None)
+        );
+        assert_eq!(run.published(), [endpoints(&[1])]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn half_an_answer_is_used_and_asked_for_again_soon() {
+        let mut run = run(vec![Step::Partly(&[1]), Step::Partly(&[2])]);
+        let times = run.times(2).await;
+        assert!(times[1] <= RETRY.first);
+        assert_eq!(run.published(), [endpoints(&[1]), endpoints(&[2])]);
+        let status = run.status.borrow().clone();
+        assert_eq!((status.succeeded, status.failures_in_a_row), (2, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_panics_is_asked_again() {
+        let mut run = run(vec![Step::Panics, Step::Found(&[1])]);
+        run.times(2).await;
+        assert_eq!(run.published(), [endpoints(&[1])]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_when_told_even_if_the_source_hangs_and_when_there_is_no_more_to_ask() {
+        let hangs = run(vec![]);
+        hangs.stop.cancel();
+        hangs.task.await.unwrap();
+        let waits = run(vec![Step::Found(&[1])]);
+        tokio::task::yield_now().await;
+        waits.stop.cancel();
+        waits.task.await.unwrap();
+        let done = run(vec![Step::ForEver]);
+        done.task.await.unwrap();
+        assert_eq!(done.published.lock().unwrap().len(), 1);
+    }
+}

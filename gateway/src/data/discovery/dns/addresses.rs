@@ -88,3 +88,66 @@ impl<A: Ask> Source for Addresses<A> {
         retry(&self.config)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::discovery::dns::fake::{Table, config};
+    use std::time::Duration;
+
+    fn source(name: &str, table: &Table) -> Addresses<Table> {
+        Addresses::with(config(name), table.clone())
+    }
+    fn places(found: &Found) -> Vec<String> {
+        let place = |endpoint: &crate::data::discovery::DiscoveredEndpoint| {
+            format!("{}={}", endpoint.host, endpoint.address)
+        };
+        found.endpoints.iter().map(place).collect()
+    }
+
+    #[tokio::test]
+    async fn each_address_is_an_endpoint_and_the_time_to_live_is_kept_within_bounds() {
+        let table = Table::default();
+        let mut source = source("a.test.", &table);
+        for (ttl, kept) in [(1, 5), (60, 60), (9999, 300)] {
+            table.host("a.test.", &["10.0.0.1", "2001:db8::1"], ttl);
+            let found = source.look().await.unwrap();
+            assert_eq!(
+                places(&found),
+                ["a.test=10.0.0.1:80", "a.test=[2001:db8::1]:80"]
+            );
+            assert_eq!(found.holds, Holds::Until(Duration::from_secs(kept)));
+            assert!(found.incomplete.is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn no_answer_and_no_addresses_are_failures() {
+        let table = Table::default();
+        let mut source = source("a.test", &table);
+        assert!(source.look().await.is_err(), "never had an answer");
+        table.host("a.test", &["10.0.0.1"], 60);
+        source.look().await.unwrap();
+        table.host("a.test", &[], 60);
+        assert!(source.look().await.is_err(), "the name has nothing");
+        table.lose("a.test");
+        assert_eq!(source.look().await.unwrap_err().to_string(), "a.test: lost");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_does_not_come_is_given_up_in_time() {
+        let start = Instant::now();
+        assert!(source("hangs.", &Table::default()).look().await.is_err());
+        assert_eq!(start.elapsed(), Duration::from_secs(2));
+    }
+
+    #[tokio::test]
+    async fn an_address_needs_no_question() {
+        let found = source("[2001:db8::7]", &Table::default())
+            .look()
+            .await
+            .unwrap();
+        assert_eq!(places(&found), ["2001:db8::7=[2001:db8::7]:80"]);
+        assert_eq!(found.holds, Holds::ForEver);
+    }
+}

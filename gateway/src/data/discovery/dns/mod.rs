@@ -14,6 +14,8 @@
 mod addresses;
 mod ask;
 mod client;
+#[cfg(test)]
+mod fake;
 mod hosts;
 mod services;
 mod weights;

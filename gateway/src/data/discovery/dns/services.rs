@@ -187,3 +187,122 @@ fn failure(mut failures: Vec<String>) -> Option<Failure> {
     failures.dedup();
     (!failures.is_empty()).then(|| Failure::new(failures.join("; ")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::discovery::{
+        dns::fake::{Table, config},
+        schedule::Holds,
+    };
+    use std::time::Duration;
+
+    fn source(table: &Table) -> Services<Table> {
+        Services::with(config("_http._tcp.test."), table.clone())
+    }
+    fn places(found: &Found) -> Vec<String> {
+        let place = |endpoint: &crate::data::discovery::DiscoveredEndpoint| {
+            format!("{}={}*{}", endpoint.host, endpoint.address, endpoint.weight)
+        };
+        found.endpoints.iter().map(place).collect()
+    }
+
+    #[tokio::test]
+    async fn only_the_first_priority_is_used_with_its_ports_and_weights() {
+        let table = Table::default();
+        table
+            .services(
+                &[
+                    (20, 1, 80, "late.test"),
+                    (10, 60, 8080, "a.test"),
+                    (10, 40, 9090, "b.test"),
+                ],
+                60,
+            )
+            .host("a.test.", &["10.0.0.1"], 30)
+            .host("b.test.", &["10.0.0.2"], 90)
+            .host("late.test.", &["10.0.0.3"], 90);
+        let found = source(&table).look().await.unwrap();
+        assert_eq!(
+            places(&found),
+            ["a.test=10.0.0.1:8080*60", "b.test=10.0.0.2:9090*40"]
+        );
+        // The shortest of the records' and the used targets'.
+        assert_eq!(found.holds, Holds::Until(Duration::from_secs(30)));
+    }
+
+    #[tokio::test]
+    async fn the_next_priority_is_used_if_no_target_of_the_first_has_an_address() {
+        let table = Table::default();
+        table
+            .services(&[(10, 1, 80, "gone.test"), (20, 1, 81, "late.test")], 60)
+            .host("late.test.", &["10.0.0.3"], 90);
+        let mut source = source(&table);
+        let found = source.look().await.unwrap();
+        assert_eq!(places(&found), ["late.test=10.0.0.3:81*1"]);
+        assert!(found.incomplete.unwrap().to_string().contains("gone.test"));
+
+        table.host("gone.test.", &["10.0.0.1"], 90);
+        let found = source.look().await.unwrap();
+        assert_eq!(places(&found), ["gone.test=10.0.0.1:80*1"]);
+        assert!(found.incomplete.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_target_that_is_lost_keeps_its_addresses() {
+        let table = Table::default();
+        table
+            .services(&[(10, 1, 80, "a.test"), (10, 1, 80, "b.test")], 60)
+            .host("a.test.", &["10.0.0.1"], 60)
+            .host("b.test.", &["10.0.0.2"], 60);
+        let mut source = source(&table);
+        source.look().await.unwrap();
+        table.lose("a.test.").host("b.test.", &["10.0.0.9"], 60);
+        let found = source.look().await.unwrap();
+        assert_eq!(
+            places(&found),
+            ["a.test=10.0.0.1:80*1", "b.test=10.0.0.9:80*1"]
+        );
+        assert!(found.incomplete.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_target_that_hangs_holds_up_the_others_no_longer_than_an_answer_may_take() {
+        let table = Table::default();
+        table
+            .services(&[(10, 1, 80, "a.test"), (10, 1, 80, "hangs")], 60)
+            .host("a.test.", &["10.0.0.1"], 60);
+        let start = Instant::now();
+        let found = source(&table).look().await.unwrap();
+        assert_eq!(places(&found), ["a.test=10.0.0.1:80*1"]);
+        assert_eq!(start.elapsed(), Duration::from_secs(2));
+    }
+
+    #[tokio::test]
+    async fn that_there_is_no_such_service_is_a_failure() {
+        let table = Table::default();
+        table.services(&[(0, 0, 0, ".")], 60);
+        assert!(source(&table).look().await.is_err());
+        table.services(&[(0, 0, 80, "gone.test")], 60);
+        assert!(source(&table).look().await.is_err());
+    }
+
+    #[test]
+    fn records_are_capped_and_their_order_does_not_matter() {
+        let record = |number: usize| Service {
+            priority: 1,
+            target: Some(format!("t{number}").into()),
+            port: 80,
+            weight: 1,
+        };
+        let mut many: Vec<_> = (0..MAX_TARGETS + 9).map(record).collect();
+        let names = |records: Vec<Service>| -> Vec<_> {
+            let all = by_priority(records).into_values().flatten();
+            all.map(|record| record.target).collect()
+        };
+        let one = names(many.clone());
+        many.reverse();
+        assert_eq!(one.len(), MAX_TARGETS);
+        assert_eq!(names(many), one);
+    }
+}
