@@ -6,9 +6,11 @@
 pub mod admit;
 pub mod answer_check;
 pub mod body;
+pub mod discovery;
 pub mod endpoints;
 pub mod exchange;
 pub mod headers;
+pub mod health;
 pub mod hedge;
 pub mod host;
 pub mod maybe;
