@@ -4,10 +4,13 @@
 mod common;
 mod gateway;
 mod policy;
-//pub mod reference;
-//pub mod schema;
+pub mod reference;
+pub mod schema;
 mod upstream;
 mod write;
+
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
