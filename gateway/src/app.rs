@@ -8,6 +8,7 @@ use service_kit::{
     runtime::{Context, OwnServer, StartError, bind_shared},
     telemetry::RequestMetrics,
 };
+use tower_breaker::BuildError;
 
 use crate::{
     aggregate::{
@@ -24,6 +25,8 @@ use crate::{
     control::{circuit_status, health},
     data::{
         plane::{AnsweredBy, Connections, Plane, Target},
+        retry,
+        route::RouteTable,
         upstream::Shared,
         worker::Server,
     },
@@ -56,7 +59,7 @@ fn plane(gateway: Gateway, context: &Context) -> Result<Plane, StartError> {
     }
     let metrics = Arc::new(RequestMetrics::new());
     let own = own_routes(context, gateway.product_details, &sources);
-    let (routes, targets) = routes(&gateway, context, &metrics);
+    let (routes, targets) = routes(&gateway, context, &metrics)?;
     let zone = gateway.zone;
     let upstreams = gateway
         .upstreams
@@ -80,16 +83,22 @@ fn routes(
     gateway: &Gateway,
     context: &Context,
     metrics: &RequestMetrics,
-) -> (crate::data::route::RouteTable<usize>, Vec<Target>) {
+) -> Result<(RouteTable<usize>, Vec<Target>), BuildError> {
+    let retries = gateway
+        .routes
+        .iter()
+        .map(|route| route.policy.retry.as_ref().map(retry::policy).transpose())
+        .collect::<Result<Vec<_>, _>>()?;
     let targets = std::cell::RefCell::new(Vec::new());
     let routes = routing::table_of(gateway, |rule, target| {
-        let route = match target {
+        let found = match target {
             routing::Target::Own => None,
-            routing::Target::Route(place) => gateway.routes.get(place),
+            routing::Target::Route(place) => gateway.routes.get(place).zip(retries.get(place)),
         };
-        let by = route.map_or(AnsweredBy::Own, |route| AnsweredBy::Upstream {
+        let by = found.map_or(AnsweredBy::Own, |(route, retry)| AnsweredBy::Upstream {
             upstream: route.upstream,
-            policy: route.policy.clone(),
+            policy: Box::new(route.policy.clone()),
+            retry: retry.clone(),
         });
         if let AnsweredBy::Upstream { policy, .. } = &by {
             // Those of its upstream have been registered; one of the same name takes the place of itself.
@@ -109,7 +118,7 @@ fn routes(
         });
         targets.len() - 1
     });
-    (routes, targets.into_inner())
+    Ok((routes, targets.into_inner()))
 }
 
 fn own_routes(context: &Context, page: Option<ProductDetails>, sources: &[Source]) -> Router {

@@ -24,6 +24,7 @@ pub struct Exchange {
     pub peer: IpAddr,
     host: OnceCell<HeaderValue>,
     tried: RefCell<Vec<EndpointId>>,
+    at: Cell<Option<EndpointId>>,
     started: Instant,
     route: OnceCell<Arc<RouteMetrics>>,
     head: Cell<Option<Head>>,
@@ -76,6 +77,7 @@ impl Exchange {
             peer,
             host: OnceCell::new(),
             tried: RefCell::default(),
+            at: Cell::new(None),
             started: Instant::now(),
             route: OnceCell::new(),
             head: Cell::new(None),
@@ -100,6 +102,19 @@ impl Exchange {
     #[must_use]
     pub fn host(&self) -> Option<&HeaderValue> {
         self.host.get()
+    }
+
+    /// The endpoint that it is being sent to.
+    pub fn goes_to(&self, endpoint: EndpointId) {
+        self.at.set(Some(endpoint));
+    }
+
+    /// Where it is being sent now is not where it should be sent as well.
+    #[cold]
+    pub fn leave_out_current(&self) {
+        if let Some(endpoint) = self.at.get() {
+            self.has_tried(endpoint);
+        }
     }
 
     /// An endpoint has failed it.

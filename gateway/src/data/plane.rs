@@ -8,8 +8,7 @@ use std::sync::{
 use axum::Router;
 use service_kit::telemetry::{RequestMetrics, RouteMetrics};
 
-use super::route::RouteTable;
-use super::upstream::Shared;
+use super::{retry, route::RouteTable, upstream::Shared};
 use crate::config::model::{Forwarding, Limits, Policy};
 
 /// Everything a worker is made from.
@@ -52,7 +51,9 @@ pub enum AnsweredBy {
         /// Which.
         upstream: usize,
         /// Its guards.
-        policy: Policy,
+        policy: Box<Policy>,
+        /// Its retries, whose budget all workers share.
+        retry: Option<retry::Policy>,
     },
 }
 

@@ -115,7 +115,10 @@ where
     exchange.asked_for(asked_host);
     let method = parts.method.clone();
     let patience = worker.plane.limits.body_timeout;
-    let body = Outgoing::new(body, limit, patience, exchange.clone());
+    let mut body = Outgoing::new(body, limit, patience, exchange.clone());
+    if let Some(most) = route.kept_body() {
+        body = body.kept(most);
+    }
     let request = Request::from_parts(parts, body);
     let deadline = route
         .total_timeout()

@@ -5,7 +5,9 @@ use std::rc::Rc;
 use bytes::Bytes;
 use http::{Request, Response, header::CONTENT_TYPE};
 use http_body::Body;
-use tower::{BoxError, Service, ServiceBuilder, service_fn, timeout::TimeoutLayer};
+use tower::{
+    BoxError, Service, ServiceBuilder, retry::RetryLayer, service_fn, timeout::TimeoutLayer,
+};
 use tower_breaker::{
     BulkheadLayer, CircuitBreakerLayer, FallbackLayer, Refused,
     classify::{HttpOverload, HttpStatus},
@@ -14,7 +16,9 @@ use tower_breaker::{
 
 use super::{
     body::{Outgoing, RequestBodyError, ResponseBody},
+    hedge::HedgeLayer,
     maybe::MaybeLayer,
+    retry,
     upstream::{
         Local,
         send::{Patience, send},
@@ -29,12 +33,14 @@ use crate::config::model::{Fallback, Policy};
 /// 2. bulkhead: how many calls may be under way, each to the end of its answer's body
 /// 3. breaker: no calls to an upstream that is not well, as [`Judge`] sees it, to the end of the body
 /// 4. retry: another attempt, of what may be sent again, within a budget
-/// 5. time-out: of one attempt, to the head of its answer
-/// 6. balancer, the endpoint's own breaker, connection ([`send`])
+/// 5. hedge: a second attempt beside a slow one, within the same budget
+/// 6. time-out: of one attempt, to the head of its answer
+/// 7. balancer, the endpoint's own breaker, connection ([`send`])
 ///
 /// All of it is typed and is of one thread: no call is boxed.
 pub fn stack(
     policy: &Policy,
+    retry: Option<&retry::Policy>,
     upstream: Rc<Local>,
 ) -> impl Service<
     Request<Outgoing>,
@@ -71,11 +77,16 @@ pub fn stack(
         head: policy.timeout,
         body: policy.body_idle_timeout,
     };
+    let hedge = policy.hedge.as_ref().zip(policy.retry.as_ref()).zip(retry);
+    let hedge =
+        hedge.map(|((hedge, rules), retry)| HedgeLayer::new(hedge, rules, retry.budget().clone()));
     ServiceBuilder::new()
         .option_layer(fallback)
         .map_response(|response: Response<_>| response.map(ResponseBody::upstream))
         .layer(MaybeLayer(bulkhead))
         .layer(MaybeLayer(breaker))
+        .option_layer(retry.cloned().map(RetryLayer::new))
+        .option_layer(hedge)
         .option_layer(policy.timeout.map(TimeoutLayer::new))
         .service(service_fn(move |request| {
             send(upstream.clone(), request, patience)

@@ -2,6 +2,7 @@
 
 mod error;
 mod outgoing;
+mod replay;
 mod response;
 
 pub use error::RequestBodyError;

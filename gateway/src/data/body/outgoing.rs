@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 
-use super::RequestBodyError;
+use super::{RequestBodyError, replay::Reading};
 use crate::data::{exchange::Exchange, headers::clean_trailers};
 
 /// What is sent to an upstream: the client's body as it comes, within bounds, and the exchange it belongs to.
@@ -26,10 +26,11 @@ pub struct Outgoing {
 enum Content {
     Empty,
     Stream(Stream),
+    Replayed(Reading),
 }
 
 #[derive(Debug)]
-struct Stream {
+pub(super) struct Stream {
     body: Incoming,
     limit: u64,
     left: u64,
@@ -69,21 +70,57 @@ impl Outgoing {
         &self.exchange
     }
 
-    /// Another one that says the same, if there is nothing in it.
+    /// Keeps what is sent, up to `most` bytes, so that it can be [copied](Self::copy).
+    #[must_use]
+    pub fn kept(mut self, most: usize) -> Self {
+        self.content = match self.content {
+            Content::Stream(stream) => Content::Replayed(Reading::new(stream, most)),
+            other => other,
+        };
+        self
+    }
+
+    /// Another one that says the same, if there is nothing in it or it is kept.
     #[must_use]
     pub fn copy(&self) -> Option<Self> {
-        match self.content {
-            Content::Empty => Some(Self {
-                content: Content::Empty,
-                exchange: self.exchange.clone(),
-            }),
-            Content::Stream(_) => None,
+        let content = match &self.content {
+            Content::Empty => Content::Empty,
+            Content::Replayed(reading) => Content::Replayed(reading.again()),
+            Content::Stream(_) => return None,
+        };
+        Some(Self {
+            content,
+            exchange: self.exchange.clone(),
+        })
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self.content, Content::Empty)
+    }
+
+    /// Whether it can still be sent from its beginning.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        match &self.content {
+            Content::Empty => true,
+            Content::Replayed(reading) => reading.is_kept(),
+            Content::Stream(_) => false,
         }
     }
 }
 
 impl Stream {
-    fn poll(
+    pub(super) fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+
+    pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
@@ -145,20 +182,27 @@ impl Body for Outgoing {
                 this.exchange.set_waits_for_client(polled.is_pending());
                 polled
             }
+            Content::Replayed(reading) => {
+                let polled = reading.poll(cx);
+                this.exchange.set_waits_for_client(polled.is_pending());
+                polled
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Empty => true,
-            Content::Stream(stream) => stream.body.is_end_stream(),
+            Content::Stream(stream) => stream.is_end_stream(),
+            Content::Replayed(reading) => reading.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Empty => SizeHint::with_exact(0),
-            Content::Stream(stream) => stream.body.size_hint(),
+            Content::Stream(stream) => stream.size_hint(),
+            Content::Replayed(reading) => reading.size_hint(),
         }
     }
 }

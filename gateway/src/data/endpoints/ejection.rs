@@ -20,7 +20,7 @@ use tower_breaker::{
 };
 
 use super::{
-    endpoint::{Endpoint, EndpointKey, HELD, OUT},
+    endpoint::{Endpoint, EndpointId, EndpointKey, HELD, OUT},
     handle::{Book, Shared},
     moment::Moment,
 };
@@ -118,7 +118,7 @@ impl Shared {
         match transition.to {
             State::Open if transition.cause == Cause::ForcedOpen => self.hold_out(endpoint, now),
             State::Open => self.eject(endpoint, now),
-            State::HalfOpen => self.trial_undecided(endpoint),
+            State::HalfOpen => self.try_it(endpoint, now),
             State::Closed => self.bring_back(endpoint, now),
         }
     }
@@ -167,16 +167,24 @@ impl Shared {
         if !endpoint.is_ejected() {
             return;
         }
-        endpoint.clear_flags(OUT | HELD);
         self.begin_slowly(endpoint, now);
+        endpoint.clear_flags(OUT | HELD);
         self.publish(&mut book);
     }
 
-    /// When the circuit is to be asked next for a trial has changed.
+    fn try_it(&self, endpoint: &Endpoint, now: Moment) {
+        let trial_at = trial_at(endpoint, now);
+        let book = self.book();
+        // By hand, if it had been held.
+        endpoint.clear_flags(HELD);
+        endpoint.set_trial_at(trial_at);
+        self.schedule_trials(&book);
+    }
+
+    /// A trial has ended without a verdict, or was not to be had: when the circuit is to be asked next has changed.
     pub(super) fn trial_undecided(&self, endpoint: &Endpoint) {
         let trial_at = trial_at(endpoint, Moment::now());
         let book = self.book();
-        endpoint.clear_flags(HELD);
         endpoint.set_trial_at(trial_at);
         self.schedule_trials(&book);
     }
@@ -199,27 +207,34 @@ impl Shared {
     }
 
     /// Takes back ejections that are too many now, as others have left or are not well: those whose trials would be next. Their
-    /// circuits must be [forgiven](forgive) once the lock is free.
-    pub(super) fn keep_enough(&self, book: &mut Book, now: Moment) -> Vec<Arc<Endpoint>> {
+    /// circuits must be [forgiven](forgive) once the lock is free. `without`: as if this one were not well.
+    pub(super) fn keep_enough(
+        &self,
+        book: &Book,
+        without: Option<EndpointId>,
+        now: Moment,
+    ) -> Vec<Arc<Endpoint>> {
         let mut brought_back = Vec::new();
         let most = self.most_out(book);
+        let stays = |endpoint: &Endpoint| without != Some(endpoint.id());
         loop {
             let is_anyone_left = book
                 .members
                 .iter()
-                .any(|member| member.endpoint.flags() == 0);
+                .any(|member| member.endpoint.flags() == 0 && stays(&member.endpoint));
             let too_many = ejected(book).count() > most;
             // To bring back one that is not well either would leave none just the same.
+            let would_help = |endpoint: &Endpoint| endpoint.is_healthy() && stays(endpoint);
             let next = ejected(book)
-                .filter(|endpoint| too_many || (!is_anyone_left && endpoint.is_healthy()))
+                .filter(|endpoint| too_many || (!is_anyone_left && would_help(endpoint)))
                 .min_by_key(|endpoint| endpoint.trial_at())
                 .cloned();
             let Some(endpoint) = next else {
                 return brought_back;
             };
-            endpoint.clear_flags(OUT);
             endpoint.set_trial_at(Moment::NEVER);
             self.begin_slowly(&endpoint, now);
+            endpoint.clear_flags(OUT);
             self.live.overflowed.fetch_add(1, Ordering::Relaxed);
             brought_back.push(endpoint);
         }

@@ -123,3 +123,32 @@ fn aliases(weights: &[u32]) -> Box<[Alias]> {
     }
     aliases.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn each_is_drawn_exactly_as_often_as_its_weight_says(
+            weights in prop::collection::vec(1_u32..100_000, 1..50),
+        ) {
+            let aliases = aliases(&weights);
+            let slots = weights.len() as f64;
+            let mut share = vec![0.0; weights.len()];
+            for (index, slot) in aliases.iter().enumerate() {
+                // The largest is meant as always, and its other is itself.
+                let keep = f64::from(slot.keep) / 4_294_967_296.0;
+                share[index] += keep / slots;
+                share[slot.other as usize] += (1.0 - keep) / slots;
+            }
+            let total: u32 = weights.iter().sum();
+            for (share, weight) in share.iter().zip(&weights) {
+                let expected = f64::from(*weight) / f64::from(total);
+                prop_assert!((share - expected).abs() < 1e-9 , "{share} {expected}");
+            }
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! The handle of an upstream's endpoints: what is known of them, and its publication.
 
 use std::{
+    collections::{BTreeMap, HashMap},
+    mem,
     ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
@@ -12,7 +14,7 @@ use tower_breaker::BuildError;
 use super::{
     balance::{Balancer, NoneAvailable, Picked, Wanted, consistent_hash::Ring},
     ejection,
-    endpoint::{DRAINING, Endpoint, EndpointSpec, OUT, UNHEALTHY},
+    endpoint::{DRAINING, Endpoint, EndpointKey, EndpointSpec, OUT, UNHEALTHY},
     group::Member,
     moment::Moment,
     report::Report,
@@ -146,7 +148,8 @@ impl Reader {
         self.cache.load()
     }
 
-    /// Picks from it.
+    /// Picks from it. If there is none to pick, from the next one, if there is one by now: so that no request fails because all
+    /// endpoints changed at that moment.
     #[inline]
     pub fn pick(
         &mut self,
@@ -154,7 +157,32 @@ impl Reader {
         wanted: Wanted<'_>,
         now: Moment,
     ) -> Result<Picked, NoneAvailable> {
-        balancer.pick(self.cache.load(), wanted, now)
+        let set = self.cache.load();
+        match balancer.pick(set, wanted, now) {
+            Ok(picked) => Ok(picked),
+            Err(_) => {
+                let seen = set.version();
+                self.pick_again(balancer, wanted, now, seen)
+            }
+        }
+    }
+
+    #[cold]
+    fn pick_again(
+        &mut self,
+        balancer: &mut Balancer,
+        wanted: Wanted<'_>,
+        now: Moment,
+        mut seen: u64,
+    ) -> Result<Picked, NoneAvailable> {
+        loop {
+            let set = self.cache.load();
+            let picked = balancer.pick(set, wanted, now);
+            if picked.is_ok() || set.version() == seen {
+                return picked;
+            }
+            seen = set.version();
+        }
     }
 }
 
@@ -173,49 +201,41 @@ impl Shared {
     }
 
     fn update(self: &Arc<Self>, specs: impl IntoIterator<Item = EndpointSpec>) {
+        // In the order of their keys, whatever order they come in: nothing changes if only that does. And before the lock is taken:
+        // where they come from is the caller's.
+        let mut named: BTreeMap<EndpointKey, EndpointSpec> = BTreeMap::new();
+        for spec in specs {
+            named.entry(spec.key.clone()).or_insert(spec);
+        }
         let now = Moment::now();
         let mut book = self.book();
-        let mut before = std::mem::take(&mut book.members);
+        if book.is_named(&named) {
+            return;
+        }
+        let mut before: HashMap<EndpointKey, Member> = mem::take(&mut book.members)
+            .into_iter()
+            .map(|member| (member.endpoint.key().clone(), member))
+            .collect();
         let slowly = (!before.is_empty() && !self.settings.slow_start.is_zero()).then_some(now);
-        let mut is_another = false;
-        let mut members: Vec<Member> = Vec::with_capacity(before.len());
-        for spec in specs {
-            let is_named = |member: &Member| *member.endpoint.key() == spec.key;
-            if members.iter().any(is_named) {
-                continue;
-            }
-            let weight = spec.weight.max(1);
-            let endpoint = match before.iter().position(is_named) {
-                Some(place) => {
-                    let member = before.swap_remove(place);
-                    is_another |= member.weight != weight;
-                    member.endpoint
-                }
-                None => {
-                    is_another = true;
-                    book.returned(&spec)
-                        .unwrap_or_else(|| ejection::endpoint(self, spec.key, slowly))
-                }
-            };
-            members.push(Member {
+        for (key, spec) in named {
+            let known = before.remove(&key).map(|member| member.endpoint);
+            let endpoint = known
+                .or_else(|| book.returned(&key))
+                .unwrap_or_else(|| ejection::endpoint(self, key, slowly));
+            book.members.push(Member {
                 endpoint,
-                weight,
+                weight: spec.weight.max(1),
                 zone: spec.zone,
             });
         }
-        is_another |= !before.is_empty();
-        for member in before {
+        book.ring = None;
+        let brought_back = self.keep_enough(&book, None, now);
+        self.publish(&mut book);
+        // Not before: workers may have nothing but these until they see the new ones.
+        for member in before.into_values() {
             member.endpoint.set_flags(DRAINING);
             book.leaving.push(member.endpoint);
         }
-        // The ring goes by the keys alone, whatever order they come in.
-        members.sort_by(|one, other| one.endpoint.key().cmp(other.endpoint.key()));
-        book.members = members;
-        if is_another {
-            book.ring = None;
-        }
-        let brought_back = self.keep_enough(&mut book, now);
-        self.publish(&mut book);
         drop(book);
         ejection::forgive(brought_back);
     }
@@ -228,13 +248,17 @@ impl Shared {
         if endpoint.is_healthy() == is_healthy {
             return;
         }
-        if is_healthy {
-            endpoint.clear_flags(UNHEALTHY);
+        let brought_back = if is_healthy {
             self.begin_slowly(endpoint, now);
+            endpoint.clear_flags(UNHEALTHY);
+            // It may be ejected, and the only one that is well.
+            self.keep_enough(&book, None, now)
         } else {
+            // Before it goes: there is always one.
+            let brought_back = self.keep_enough(&book, Some(endpoint.id()), now);
             endpoint.set_flags(UNHEALTHY);
-        }
-        let brought_back = self.keep_enough(&mut book, now);
+            brought_back
+        };
         self.publish(&mut book);
         drop(book);
         ejection::forgive(brought_back);
@@ -282,13 +306,27 @@ impl Shared {
 }
 
 impl Book {
+    // Whether these are the members, as they are: what discovery finds mostly.
+    fn is_named(&self, named: &BTreeMap<EndpointKey, EndpointSpec>) -> bool {
+        self.members.len() == named.len()
+            && self
+                .members
+                .iter()
+                .zip(named.values())
+                .all(|(member, spec)| {
+                    *member.endpoint.key() == spec.key
+                        && member.weight == spec.weight.max(1)
+                        && member.zone == spec.zone
+                })
+    }
+
     // One that is named again while its last requests are still under way is the one it was.
-    fn returned(&mut self, spec: &EndpointSpec) -> Option<Arc<Endpoint>> {
+    fn returned(&mut self, key: &EndpointKey) -> Option<Arc<Endpoint>> {
         self.forget_the_gone();
         let place = self
             .leaving
             .iter()
-            .position(|endpoint| *endpoint.key() == spec.key)?;
+            .position(|endpoint| endpoint.key() == key)?;
         let endpoint = self.leaving.swap_remove(place);
         endpoint.clear_flags(DRAINING);
         Some(endpoint)

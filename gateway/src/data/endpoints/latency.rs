@@ -1,8 +1,9 @@
 //! An endpoint's latency as the balancer sees it: a peak EWMA.
 //!
-//! The exponentially weighted moving average of Finagle's `PeakEwma`: a latency above the average replaces it at once, one below
-//! draws it down in proportion to the time that has passed. So trouble is seen with the first slow answer, and forgotten as time
-//! passes, with a time constant of 10 s, whether there are answers or not: an endpoint that is left alone gets another chance.
+//! As Finagle's `PeakEwma`, with what comes of asking that at every request: a latency above the average replaces it at once;
+//! otherwise it decays towards zero with a time constant of 10 s, but not below the last latency. So trouble is seen with the first slow
+//! answer, and forgotten as time passes, whether there are answers or not: an endpoint that is left alone gets another chance. How
+//! often it is asked or told makes no difference.
 //!
 //! Average and time stamp are one word, so that no reader ever sees one without the other.
 
@@ -45,40 +46,26 @@ impl PeakEwma {
     #[inline]
     pub fn observe(&self, latency: Duration, now: Moment) {
         let latency = latency.as_nanos() as f64;
-        self.update(now, |average, weight| {
-            if latency > average {
-                latency
-            } else {
-                average * weight + latency * (1.0 - weight)
-            }
-        });
+        self.update(now, |average| average.max(latency));
     }
 
     /// A request failed after so long.
     #[cold]
     pub fn penalize(&self, latency: Duration, now: Moment) {
         let latency = latency.as_nanos() as f64;
-        self.update(now, |average, weight| {
-            let doubled = (average * weight * 2.0).clamp(FAILURE_AT_LEAST, FAILURE_AT_MOST);
+        self.update(now, |average| {
+            let doubled = (average * 2.0).clamp(FAILURE_AT_LEAST, FAILURE_AT_MOST);
             doubled.max(latency)
         });
     }
 
-    /// There was no answer within so long: it would have taken longer.
-    #[cold]
-    pub fn at_least(&self, latency: Duration, now: Moment) {
-        let latency = latency.as_nanos() as f64;
-        self.update(now, |average, weight| (average * weight).max(latency));
-    }
-
-    // `next` is given the average as it was, and what has become of its weight since.
+    // `next` is given the average as it is by now.
     #[inline]
-    fn update(&self, now: Moment, next: impl Fn(f64, f64) -> f64) {
+    fn update(&self, now: Moment, next: impl Fn(f64) -> f64) {
         let now = tick(now);
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
-            let (average, weight) = (average(word), weight(word, now));
-            let new = (next(average, weight) as f32).max(UNKNOWN_BELOW as f32);
+            let new = (next(decayed(word, now)) as f32).max(UNKNOWN_BELOW as f32);
             let new = (u64::from(latest(word, now)) << 32) | u64::from(new.to_bits());
             match self
                 .0
@@ -174,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn lower_latencies_draw_it_down_in_proportion_to_time_not_to_their_number() {
+    fn lower_latencies_let_it_fall_with_time_whatever_their_number_but_not_below_them() {
         let (often, seldom) = (PeakEwma::default(), PeakEwma::default());
         for ewma in [&often, &seldom] {
             ewma.observe(ms(100), at(0));
@@ -185,11 +172,18 @@ mod tests {
         for step in 1..=10 {
             seldom.observe(ms(10), at(step * 1_000));
         }
-        // 10 + 90 / e
-        for ewma in [often, seldom] {
+        for ewma in [&often, &seldom] {
             let average = ewma.get(at(10_000)).unwrap();
-            assert!(close(average, 43.11 * MS), "{average}");
+            assert!(
+                close(average, 100.0 * MS / std::f64::consts::E),
+                "{average}"
+            );
         }
+        for step in 10_001..=40_000 {
+            often.observe(ms(10), at(step));
+        }
+        let average = often.get(at(40_000)).unwrap();
+        assert!(close(average, 10.0 * MS), "{average}");
     }
 
     #[test]
@@ -224,9 +218,9 @@ mod tests {
     fn no_answer_is_a_lower_bound() {
         let ewma = PeakEwma::default();
         ewma.observe(ms(20), at(0));
-        ewma.at_least(ms(5), at(0));
+        ewma.observe(ms(5), at(0));
         assert!(close(ewma.get(at(0)).unwrap(), 20.0 * MS));
-        ewma.at_least(ms(500), at(0));
+        ewma.observe(ms(500), at(0));
         assert!(close(ewma.get(at(0)).unwrap(), 500.0 * MS));
     }
 

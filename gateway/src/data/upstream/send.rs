@@ -16,7 +16,8 @@ use crate::{
     config::model::{Balancer, HashOn},
     data::{
         body::{Outgoing, RequestBodyError},
-        endpoints::{Moment, Wanted, hash_key},
+        endpoints::{EndpointId, Moment, Wanted, hash_key},
+        exchange::Exchange,
         headers::{hide_endpoint, set_host},
     },
 };
@@ -55,6 +56,7 @@ pub async fn send(
     if let Some(limit) = patience.head {
         in_flight = in_flight.within(limit);
     }
+    let mut trying = Trying::begin(&exchange, in_flight.endpoint().id());
     set_host(
         request.headers_mut(),
         &config.host,
@@ -71,8 +73,9 @@ pub async fn send(
             let now = Moment::now();
             in_flight.answered(now);
             if HttpStatus::is_failure(response.status()) {
-                exchange.has_tried(in_flight.endpoint().id());
                 in_flight.settle(Verdict::Failure, now);
+            } else {
+                trying.succeeded();
             }
             if response.headers().contains_key(LOCATION) {
                 hide_endpoint(
@@ -87,13 +90,42 @@ pub async fn send(
             Ok(response.map(|body| UpstreamBody::new(body, lease, in_flight, patience.body)))
         }
         Err(error) => {
-            exchange.has_tried(in_flight.endpoint().id());
             let verdict = match RequestBodyError::find(&*error) {
                 Some(_) => Verdict::Ignore,
                 None => Verdict::Failure,
             };
             in_flight.finish(verdict, Moment::now());
             Err(error)
+        }
+    }
+}
+
+/// An attempt that another one will not be sent to the same endpoint after, unless it succeeds: also if it is given up in the middle.
+struct Trying<'e> {
+    exchange: &'e Exchange,
+    endpoint: EndpointId,
+    succeeded: bool,
+}
+
+impl<'e> Trying<'e> {
+    fn begin(exchange: &'e Exchange, endpoint: EndpointId) -> Self {
+        exchange.goes_to(endpoint);
+        Self {
+            exchange,
+            endpoint,
+            succeeded: false,
+        }
+    }
+
+    fn succeeded(&mut self) {
+        self.succeeded = true;
+    }
+}
+
+impl Drop for Trying<'_> {
+    fn drop(&mut self) {
+        if !self.succeeded {
+            self.exchange.has_tried(self.endpoint);
         }
     }
 }

@@ -59,6 +59,7 @@ pub enum LocalTarget<S> {
 pub struct Route {
     upstream: Arc<str>,
     total_timeout: Option<Duration>,
+    kept_body: Option<usize>,
 }
 
 impl Route {
@@ -66,6 +67,12 @@ impl Route {
     #[must_use]
     pub fn upstream(&self) -> &str {
         &self.upstream
+    }
+
+    /// As much of a request's body as is kept for another attempt.
+    #[must_use]
+    pub fn kept_body(&self) -> Option<usize> {
+        self.kept_body
     }
 
     /// How long a whole exchange may take.
@@ -99,13 +106,18 @@ impl Worker<()> {
             .iter()
             .filter_map(|target| match &target.by {
                 AnsweredBy::Own => Some(LocalTarget::Own),
-                AnsweredBy::Upstream { upstream, policy } => {
+                AnsweredBy::Upstream {
+                    upstream,
+                    policy,
+                    retry,
+                } => {
                     let local = upstreams.get(*upstream)?;
                     Some(LocalTarget::Upstream {
-                        stack: stack(policy, local.clone()),
+                        stack: stack(policy, retry.as_ref(), local.clone()),
                         route: Route {
                             upstream: local.shared.config.name.clone(),
                             total_timeout: policy.total_timeout,
+                            kept_body: policy.retry.as_ref().map(|retry| retry.body),
                         },
                     })
                 }

@@ -6,7 +6,8 @@
 //! 1. an endpoint whose circuit is due for a trial gets this request as its trial;
 //! 2. among the endpoints that are available, of the gateway's own zone or of the others as the snapshot's share says, the
 //!    algorithm chooses one that the request has not tried before;
-//! 3. if there is none, one in the other zones; if there is none either, one that it has tried.
+//! 3. if there is none, one in the other zones; if there is none either, one that it has tried;
+//! 4. if there is none at all, one that has become available since the snapshot was made.
 
 pub(super) mod consistent_hash;
 mod hash;
@@ -158,17 +159,25 @@ impl Balancer {
         group.members.get(index).map(|member| &member.endpoint)
     }
 
-    // All that are left have been tried before.
+    // All that are left have been tried before, or the snapshot is no longer true.
     #[cold]
     fn choose_again<'a>(
         &mut self,
         choice: &Choice<'a>,
         hash: Option<u64>,
     ) -> Result<&'a Arc<Endpoint>, NoneAvailable> {
-        let choice = Choice::new(choice.set, &[], choice.now);
-        self.choose(&choice, hash).ok_or(NoneAvailable {
-            total: choice.set.len(),
-        })
+        let set = choice.set;
+        let choice = Choice::new(set, &[], choice.now);
+        if let Some(endpoint) = self.choose(&choice, hash) {
+            return Ok(endpoint);
+        }
+        let begin = self.random.usize(..set.len().max(1));
+        (begin..set.len())
+            .chain(0..begin)
+            .map(|index| &set.members[index])
+            .find(|member| choice.admits(member))
+            .map(|member| &member.endpoint)
+            .ok_or(NoneAvailable { total: set.len() })
     }
 
     #[inline]

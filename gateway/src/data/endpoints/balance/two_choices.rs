@@ -9,7 +9,7 @@ use super::{
     Choice,
 };
 
-// So often it is drawn again, if what was drawn cannot be used. Then all are looked at.
+// So often it is drawn again, if what was drawn cannot be used. Then it is looked for.
 const DRAWS: u32 = 4;
 
 /// Chooses. The group must have two members at least.
@@ -20,11 +20,9 @@ pub(super) fn choose(
     random: &mut fastrand::Rng,
     cost: impl Fn(&Member) -> f64,
 ) -> Option<usize> {
-    let Some(first) = draw(group, choice, random, None) else {
-        return best(group, choice, random, cost);
-    };
+    let first = first(group, choice, random)?;
     // There may be no second; then the first has won.
-    let Some(second) = draw(group, choice, random, Some(first)) else {
+    let Some(second) = second(group, choice, random, first) else {
         return Some(first);
     };
     let (one, other) = (&group.members[first], &group.members[second]);
@@ -36,45 +34,51 @@ pub(super) fn choose(
 }
 
 #[inline]
-fn draw(
+fn first(group: &Group, choice: &Choice<'_>, random: &mut fastrand::Rng) -> Option<usize> {
+    for _ in 0..DRAWS {
+        let index = group.draw(random);
+        let member = &group.members[index];
+        if choice.admits(member) && !choice.spares(member, random) {
+            return Some(index);
+        }
+    }
+    look_for(group, choice, random, None)
+}
+
+// One that is to be spared does not take part, so that what it gets is by its own turns.
+#[inline]
+fn second(
+    group: &Group,
+    choice: &Choice<'_>,
+    random: &mut fastrand::Rng,
+    first: usize,
+) -> Option<usize> {
+    for _ in 0..DRAWS {
+        let mut index = group.draw(random);
+        if index == first {
+            // Any other.
+            index += random.usize(1..group.len());
+            if index >= group.len() {
+                index -= group.len();
+            }
+        }
+        let member = &group.members[index];
+        if choice.admits(member) {
+            return (!choice.spares(member, random)).then_some(index);
+        }
+    }
+    look_for(group, choice, random, Some(first))
+}
+
+#[cold]
+fn look_for(
     group: &Group,
     choice: &Choice<'_>,
     random: &mut fastrand::Rng,
     not: Option<usize>,
 ) -> Option<usize> {
-    for _ in 0..DRAWS {
-        let mut index = group.draw(random);
-        if not == Some(index) {
-            if group.len() > 2 {
-                continue;
-            }
-            index = 1 - index;
-        }
-        let member = &group.members[index];
-        if !choice.admits(member) {
-            continue;
-        }
-        if !choice.spares(member, random) {
-            return Some(index);
-        }
-        if not.is_some() {
-            // Drawn in its turn, and to be spared: it is not drawn until it must come.
-            return None;
-        }
-    }
-    None
-}
-
-#[cold]
-fn best(
-    group: &Group,
-    choice: &Choice<'_>,
-    random: &mut fastrand::Rng,
-    cost: impl Fn(&Member) -> f64,
-) -> Option<usize> {
     let begin = random.usize(..group.len());
     (begin..group.len())
         .chain(0..begin)
-        .filter(|&index| choice.admits(&group.members[index]))
-        .min_by(|&one, &other| cost(&group.members[one]).total_cmp(&cost(&group.members[other])))
+        .find(|&index| not != Some(index) && choice.admits(&group.members[index]))
 }

@@ -2,6 +2,10 @@
 
 mod choosing;
 mod ejecting;
+mod hashing;
+mod properties;
+mod simulation;
 mod support;
+mod threads;
 mod updating;
 mod zones;
