@@ -1,5 +1,5 @@
 //! Every key there is: what it takes, what it is without being set, what it is for. The reader takes ranges and defaults from here,
-//! the schema for editors ([`schema`]) and the reference ([`reference`]) are made from it, so that they cannot disagree.
+//! the schema for editors ([`schema()`](schema::schema)) and the [reference](mod@reference) are made from it, so that they cannot disagree.
 
 mod common;
 mod gateway;

@@ -136,6 +136,8 @@ const LEAST: &str = r#"
     discovery = { kind = "file", path = "x" }
     [upstreams.c]
     discovery = { kind = "srv", name = "x" }
+    protocol = "http2"
+    health = { kind = "grpc" }
     [product_details]
     product = "a"
     recommendations = "a"
@@ -302,4 +304,23 @@ fn check(
             },
         }
     }
+}
+
+#[test]
+fn what_is_printed_of_the_full_configuration_can_be_read_again() {
+    let first = reading(FULL_CONFIG).unwrap_or_else(|errors| panic!("{errors}"));
+    let printed = first.print();
+    let second = reading(&printed).unwrap_or_else(|errors| panic!("{errors}\n{printed}"));
+    let values = |loaded: &Loaded<Gateway>| -> Vec<(Vec<String>, String)> {
+        loaded
+            .settings()
+            // A short form is printed as the long one.
+            .filter(|setting| !setting.path.iter().any(|part| part == "endpoints"))
+            .map(|setting| (setting.path.to_vec(), setting.value.to_owned()))
+            .collect()
+    };
+    for (first, second) in values(&first).iter().zip(&values(&second)) {
+        assert_eq!(first, second);
+    }
+    assert_eq!(values(&first).len(), values(&second).len());
 }
