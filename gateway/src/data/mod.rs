@@ -5,10 +5,13 @@
 
 pub mod admit;
 pub mod answer_check;
+pub mod background;
 pub mod body;
+pub mod discovery;
 pub mod endpoints;
 pub mod exchange;
 pub mod headers;
+pub mod health;
 pub mod hedge;
 pub mod host;
 pub mod maybe;
