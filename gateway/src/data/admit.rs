@@ -35,6 +35,8 @@ pub enum Refusal {
     Trace,
     /// `get`: to some servers the same as `GET`, to others (and to routes) not.
     MethodCase,
+    /// A method longer than any there is.
+    MethodTooLong,
     /// A request target longer than this many bytes.
     TargetTooLong(usize),
     /// A path with more than one reading.
@@ -60,7 +62,7 @@ impl Refusal {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Connect | Self::Trace => StatusCode::NOT_IMPLEMENTED,
+            Self::Connect | Self::Trace | Self::MethodTooLong => StatusCode::NOT_IMPLEMENTED,
             Self::TargetTooLong(_) => StatusCode::URI_TOO_LONG,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             _ => StatusCode::BAD_REQUEST,
@@ -81,6 +83,7 @@ impl fmt::Display for Refusal {
             Self::Connect => f.write_str("CONNECT is not supported: this gateway opens no tunnels"),
             Self::Trace => f.write_str("TRACE is not supported"),
             Self::MethodCase => f.write_str("methods are written in upper case"),
+            Self::MethodTooLong => f.write_str("the method is longer than any that is known"),
             Self::TargetTooLong(most) => write!(
                 f,
                 "the request's path and query must not be longer than {most} bytes"
@@ -150,7 +153,11 @@ fn own_method(method: &str) -> Result<(), Refusal> {
     const USUAL: [&str; 9] = [
         "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE",
     ];
-    if USUAL.iter().any(|usual| usual.eq_ignore_ascii_case(method)) {
+    // Nearly twice as long as the longest one registered.
+    const LONGEST: usize = 32;
+    if method.len() > LONGEST {
+        Err(Refusal::MethodTooLong)
+    } else if USUAL.iter().any(|usual| usual.eq_ignore_ascii_case(method)) {
         Err(Refusal::MethodCase)
     } else {
         Ok(())
@@ -363,6 +370,11 @@ mod tests {
             ("PROPFIND", None),
             ("propfind", None),
             ("get", Some(Refusal::MethodCase)),
+            ("UPDATEREDIRECTREF", None),
+            (
+                "AN-UNLIKELY-METHOD-WITH-A-LONG-NAME",
+                Some(Refusal::MethodTooLong),
+            ),
             ("Post", Some(Refusal::MethodCase)),
             ("TRACE", Some(Refusal::Trace)),
             ("CONNECT", Some(Refusal::Connect)),

@@ -15,6 +15,7 @@
 )]
 
 mod support {
+    #[allow(dead_code, reason = "shared with the other tests of the program")]
     #[path = "../../it/support/config.rs"]
     pub mod config;
     #[allow(dead_code, reason = "shared with the other tests of the program")]
@@ -35,6 +36,8 @@ mod answers;
 mod bodies;
 mod fields;
 mod forwarding;
+mod h2_abuse;
+mod h2_requests;
 mod hosts;
 mod limits;
 mod lines;

@@ -47,6 +47,7 @@ impl Names {
     pub(super) const LOOK_ALIKE: Self = Self(1 << 18);
     /// Length, in the names of `Connection` only: it must stay.
     pub(super) const CONTENT_LENGTH: Self = Self(1 << 19);
+    pub(super) const COOKIE: Self = Self(1 << 20);
 
     /// For the next hop only, whether or not `Connection` names them. `Trailer` is not one of them: it announces fields at the
     /// end of the body, and bodies are passed on with their trailers.
@@ -92,6 +93,7 @@ impl Names {
             (2, b"te") => Self::TE,
             (3, b"via") => Self::VIA,
             (4, b"host") => Self::HOST,
+            (6, b"cookie") => Self::COOKIE,
             (7, b"upgrade") => Self::UPGRADE,
             (8, b"location") => Self::LOCATION,
             (9, b"forwarded") => Self::FORWARDED,
@@ -296,7 +298,7 @@ mod tests {
             ("x_forwarder", Names(0)),
             ("x_something_that_is_quite_long", Names(0)),
             ("accept", Names(0)),
-            ("cookie", Names(0)),
+            ("cookie", Names::COOKIE),
         ] {
             assert_eq!(kind(name), expected, "{name}");
         }

@@ -218,6 +218,26 @@ fn the_host_of_a_request_target_becomes_a_field() {
 }
 
 #[test]
+fn the_cookies_of_http_2_become_one_field() {
+    let policy = policy(ForwardedHeaders::None);
+    let facts = policy.connection(None, false);
+    for (version, expected) in [
+        (Version::HTTP_2, &["a=1; b=2; c=3"][..]),
+        // Two lines in HTTP/1.1 are somebody's mistake, but not the gateway's.
+        (Version::HTTP_11, &["a=1", "b=2; c=3"]),
+    ] {
+        let mut headers = map(&[("cookie", "a=1"), ("cookie", "b=2; c=3")]);
+        let asked = Asked {
+            version,
+            authority: None,
+        };
+        policy.to_upstream(&mut headers, &facts, asked, &mut Scratch::new());
+        let cookies: Vec<_> = headers.get_all("cookie").iter().collect();
+        assert_eq!(cookies, expected);
+    }
+}
+
+#[test]
 fn drops_look_alikes_of_the_fields_it_vouches_for_whoever_sends_them() {
     for peer in [STRANGER, TRUSTED] {
         let headers = sent(

@@ -124,14 +124,9 @@ pub struct Bench {
 
 impl Bench {
     pub async fn start(settings: &str) -> Self {
-        Self::start_with(settings, "").await
-    }
-
-    /// With keys of the whole, and of the upstream.
-    pub async fn start_with(settings: &str, of_upstream: &str) -> Self {
         let upstream = Upstream::start().await;
         let text = format!(
-            "{settings}\n[upstreams.only]\nurl = \"http://{}\"\ntimeout = \"10s\"\n{of_upstream}\n[[route]]\npath = \"/{{*rest}}\"\nupstream = \"only\"\n",
+            "{settings}\n[upstreams.only]\nurl = \"http://{}\"\ntimeout = \"10s\"\n[[route]]\npath = \"/{{*rest}}\"\nupstream = \"only\"\n",
             upstream.address
         );
         let gateway = Gateway::start(&config::file(&text), &["log.level=warn".to_owned()]).await;
