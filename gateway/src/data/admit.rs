@@ -4,12 +4,13 @@ use std::fmt;
 
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode, Version,
-    header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE},
     request::Parts,
     uri::Scheme,
 };
 
 use super::{
+    headers::Names,
     host::Host,
     path::{PathError, SafePath},
 };
@@ -21,6 +22,8 @@ pub struct Admitted<'r> {
     pub path: SafePath<'r>,
     /// The host it asked for. Only HTTP/1.0 may leave it out.
     pub host: Option<Host<'r>>,
+    /// The fields that are there.
+    pub names: Names,
     /// What the client wants the connection to become: the value of `Upgrade`, if `Connection` names it. `h2c` does not count: a
     /// server is free to ignore an upgrade, clients that offer this one go on in HTTP/1.1, and the offer is not passed on.
     pub upgrade: Option<&'r HeaderValue>,
@@ -123,12 +126,23 @@ pub fn admit(request: &Parts, target_bytes: usize) -> Result<Admitted<'_>, Refus
     }
     let path = SafePath::parse(request.uri.path()).map_err(Refusal::Path)?;
     let host = host(request)?;
-    framing(&request.headers)?;
-    expectation(request)?;
+    let names = Names::of(&request.headers);
+    if names.has(Names::TRANSFER_ENCODING) {
+        framing(&request.headers, names)?;
+    }
+    if names.has(Names::EXPECT) {
+        expectation(request)?;
+    }
+    let upgrade = if names.has(Names::UPGRADE) {
+        wanted_upgrade(request)
+    } else {
+        None
+    };
     Ok(Admitted {
         path,
         host,
-        upgrade: wanted_upgrade(request),
+        names,
+        upgrade,
     })
 }
 
@@ -187,7 +201,7 @@ fn host(request: &Parts) -> Result<Option<Host<'_>>, Refusal> {
         // In HTTP/2 the authority stands for `Host`, in absolute form it must come with it.
         (Some(_), None) if request.version == Version::HTTP_11 => Err(Refusal::HostMissing),
         (Some(named), Some(header)) => {
-            if named.as_str().eq_ignore_ascii_case(header.as_str()) {
+            if named.is_same(&header) {
                 Ok(Some(header))
             } else {
                 Err(Refusal::HostMismatch)
@@ -199,13 +213,12 @@ fn host(request: &Parts) -> Result<Option<Host<'_>>, Refusal> {
 
 /// The server has read the body's framing by now. Where it let in more than one way to read it, an upstream or a proxy before
 /// the gateway may have chosen another.
-fn framing(headers: &HeaderMap) -> Result<(), Refusal> {
+fn framing(headers: &HeaderMap, names: Names) -> Result<(), Refusal> {
     let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
-    let Some(encoding) = encodings.next() else {
-        return Ok(());
-    };
-    let is_chunked = encoding.as_bytes().eq_ignore_ascii_case(b"chunked");
-    if is_chunked && encodings.next().is_none() && !headers.contains_key(CONTENT_LENGTH) {
+    let first = encodings.next();
+    let is_chunked =
+        first.is_some_and(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    if is_chunked && encodings.next().is_none() && !names.has(Names::CONTENT_LENGTH) {
         Ok(())
     } else {
         Err(Refusal::Framing)

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::headers::Names;
+
 use http::{
     HeaderMap, StatusCode, Version,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
@@ -30,7 +32,7 @@ impl fmt::Display for BadAnswer {
 
 impl std::error::Error for BadAnswer {}
 
-/// Checks the head of an answer. `asked_upgrade` is whether the request that it belongs to asked for another protocol.
+/// Checks the head of an answer, and gives the fields that are there. `asked_upgrade` is whether the request that it belongs to asked for another protocol.
 ///
 /// # Errors
 /// The first reason found not to pass it on.
@@ -39,36 +41,34 @@ pub fn check_answer(
     version: Version,
     headers: &HeaderMap,
     asked_upgrade: bool,
-) -> Result<(), BadAnswer> {
+) -> Result<Names, BadAnswer> {
     if status == StatusCode::SWITCHING_PROTOCOLS && !asked_upgrade {
         return Err(BadAnswer::UnaskedSwitch);
     }
     if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
         return Err(BadAnswer::Informational);
     }
-    let encodings = headers.get_all(TRANSFER_ENCODING);
-    let mut encodings = encodings.iter();
-    let Some(encoding) = encodings.next() else {
-        return one_length(headers);
+    let found = Names::of(headers);
+    let has_length = found.has(Names::CONTENT_LENGTH);
+    let is_plain = if found.has(Names::TRANSFER_ENCODING) {
+        version == Version::HTTP_11 && !has_length && is_chunked(headers)
+    } else {
+        !has_length || is_one_number(headers)
     };
-    let is_chunked = encoding.as_bytes().eq_ignore_ascii_case(b"chunked");
-    if !is_chunked
-        || encodings.next().is_some()
-        || version != Version::HTTP_11
-        || headers.contains_key(CONTENT_LENGTH)
-    {
-        return Err(BadAnswer::Framing);
-    }
-    Ok(())
+    is_plain.then_some(found).ok_or(BadAnswer::Framing)
 }
 
-fn one_length(headers: &HeaderMap) -> Result<(), BadAnswer> {
+fn is_chunked(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
+    let first = encodings.next();
+    first.is_some_and(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+        && encodings.next().is_none()
+}
+
+fn is_one_number(headers: &HeaderMap) -> bool {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    match (lengths.next(), lengths.next()) {
-        (Some(length), None) if !is_number(length.as_bytes()) => Err(BadAnswer::Framing),
-        (_, None) => Ok(()),
-        (_, Some(_)) => Err(BadAnswer::Framing),
-    }
+    let first = lengths.next();
+    first.is_some_and(|length| is_number(length.as_bytes())) && lengths.next().is_none()
 }
 
 fn is_number(length: &[u8]) -> bool {
@@ -120,7 +120,7 @@ mod tests {
                     headers.append(name, value);
                     headers
                 });
-            let got = check_answer(StatusCode::OK, version, &headers, false);
+            let got = check_answer(StatusCode::OK, version, &headers, false).map(drop);
             assert_eq!(got, expected, "{fields:?}");
         }
     }
@@ -136,10 +136,8 @@ mod tests {
             (200, true, Ok(())),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(
-                check_answer(status, Version::HTTP_11, &none, asked),
-                expected
-            );
+            let got = check_answer(status, Version::HTTP_11, &none, asked).map(drop);
+            assert_eq!(got, expected);
         }
     }
 }

@@ -24,7 +24,7 @@ use super::{
     admit::{Refusal, TARGET_BYTES, admit},
     answer_check::check_answer,
     body::{RequestBodyError, Upload, marked},
-    headers::{Answered, Asked, ForwardingPolicy, Prepared, Scratch},
+    headers::{Answered, Asked, ForwardingPolicy, Names, Prepared, Scratch},
     route::RouteTable,
     upstream::Upstream,
 };
@@ -55,10 +55,10 @@ pub async fn serve(State(plane): State<Arc<DataPlane>>, request: Request) -> Res
         Ok(admitted) => plane
             .routes
             .find(&admitted.path)
-            .map(|(pattern, target)| (pattern.route_name(), *target)),
+            .map(|(pattern, target)| (pattern.route_name(), *target, admitted.names)),
         Err(refusal) => return refused(&refusal),
     };
-    let Some((route, target)) = found else {
+    let Some((route, target, names)) = found else {
         return Problem::unknown_path().into_response();
     };
     let mut response = match target {
@@ -69,7 +69,7 @@ pub async fn serve(State(plane): State<Arc<DataPlane>>, request: Request) -> Res
                 .into_response()
         }
         Target::Upstream(id) => match plane.upstreams.get(id.index()) {
-            Some(upstream) => send(&plane.forwarding, upstream, parts, body).await,
+            Some(upstream) => send(&plane.forwarding, upstream, names, parts, body).await,
             None => Problem::internal().into_response(),
         },
     };
@@ -96,10 +96,11 @@ fn no_upgrade() -> Problem {
 }
 
 /// The request's headers as the upstream gets them. The client of the upstream puts the endpoint's name in `Host`.
-fn prepare(forwarding: &ForwardingPolicy, parts: &mut Parts) -> Prepared {
+fn prepare(forwarding: &ForwardingPolicy, names: Names, parts: &mut Parts) -> Prepared {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     let facts = forwarding.connection(peer.map(|peer| peer.0.ip()), false);
     let asked = Asked {
+        names,
         version: parts.version,
         authority: parts.uri.authority(),
     };
@@ -113,10 +114,11 @@ fn prepare(forwarding: &ForwardingPolicy, parts: &mut Parts) -> Prepared {
 async fn send(
     forwarding: &ForwardingPolicy,
     upstream: &Upstream,
+    names: Names,
     mut parts: Parts,
     body: Body,
 ) -> Response {
-    let prepared = prepare(forwarding, &mut parts);
+    let prepared = prepare(forwarding, names, &mut parts);
     parts.uri = origin_form(parts.uri);
     parts.version = Version::HTTP_11;
     let method = parts.method.clone();
@@ -145,13 +147,19 @@ fn answer(
     response: Response<Incoming>,
 ) -> Response {
     let (mut parts, body) = response.into_parts();
-    if let Err(why) = check_answer(parts.status, parts.version, &parts.headers, false) {
-        tracing::warn!(upstream = upstream.name(), status = parts.status.as_u16(), %why, "an answer that cannot be passed on");
-        let problem =
-            Problem::bad_gateway("The service behind this path sent an answer that makes no sense");
-        return problem.into_response();
-    }
+    let checked = check_answer(parts.status, parts.version, &parts.headers, false);
+    let names = match checked {
+        Ok(names) => names,
+        Err(why) => {
+            tracing::warn!(upstream = upstream.name(), status = parts.status.as_u16(), %why, "an answer that cannot be passed on");
+            let problem = Problem::bad_gateway(
+                "The service behind this path sent an answer that makes no sense",
+            );
+            return problem.into_response();
+        }
+    };
     let answered = Answered {
+        names,
         version: parts.version,
         endpoint: upstream.authority(),
         request_id: prepared.request_id.as_ref(),

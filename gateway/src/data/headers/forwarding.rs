@@ -34,6 +34,9 @@ pub struct ForwardingPolicy {
 /// What the request asked for, beside its headers.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'r> {
+    /// The fields of the request, as [`admit`](crate::data::admit::admit) found them. Those that the gateway itself has put there since
+    /// need not be among them.
+    pub names: Names,
     /// The protocol version the request came in.
     pub version: Version,
     /// The host named by the request target, where it names one: in HTTP/2, and in absolute form. Otherwise it is in `Host`.
@@ -89,7 +92,7 @@ impl ForwardingPolicy {
         asked: Asked<'_>,
         scratch: &mut Scratch,
     ) -> Prepared {
-        let found = Names::of(headers);
+        let found = asked.names;
         let mut prepared = Prepared {
             request_id: None,
             upgrade: found

@@ -53,18 +53,14 @@ impl Gateway {
         }
     }
 
-    /// How much memory it holds.
-    pub fn resident_bytes(&self) -> u64 {
-        let status = format!("/proc/{}/status", self.child.id().unwrap());
-        let status = std::fs::read_to_string(status).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-        let kibibytes = line.unwrap().split_whitespace().nth(1).unwrap();
-        kibibytes.parse::<u64>().unwrap() * 1024
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id().unwrap()
     }
 
     /// Asks it to stop, as an orchestrator does.
     pub async fn terminate(&self) {
-        let id = self.child.id().unwrap().to_string();
+        let id = self.id().to_string();
         let status = Command::new("kill")
             .args(["-TERM", &id])
             .status()

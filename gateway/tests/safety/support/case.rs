@@ -133,6 +133,19 @@ impl Bench {
         Self { gateway, upstream }
     }
 
+    /// `None`, and a word about it, if the gateway does not speak HTTP/2 yet.
+    pub async fn start_http2(settings: &str) -> Option<Self> {
+        let bench = Self::start(settings).await;
+        let spoken = super::h2::Http2::to(bench.gateway.http).await.map(drop);
+        match spoken {
+            Ok(()) => Some(bench),
+            Err(why) => {
+                eprintln!("pending: the gateway does not speak HTTP/2 ({why})");
+                None
+            }
+        }
+    }
+
     /// `None`, and a word about it, if the gateway does not know these keys yet.
     pub async fn start_if_known(settings: &str) -> Option<Self> {
         let text = format!(
