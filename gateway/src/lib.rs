@@ -2,7 +2,7 @@
 //! that its configuration names.
 //!
 //! - [`config`]: what is written, and what it means
-//! - [`data`]: the way of a request to an upstream and back; [`data::stack`] is where its guards are put together
+//! - [`data`]: the way of a request to an upstream and back; [`data::stack()`](data::stack::stack) is where its guards are put together
 //! - [`aggregate`]: answers made from several upstreams
 //! - [`control`]: what the gateway says about itself
 
@@ -40,5 +40,5 @@ const INFO: ServiceInfo = ServiceInfo {
 
 /// Runs the gateway with these command-line arguments, of which the first is the program's name.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    service_kit::run(&INFO, args, config::read, app::start)
+    service_kit::run_own(&INFO, args, config::read, app::start)
 }

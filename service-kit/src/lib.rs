@@ -70,7 +70,7 @@ mod ops;
 mod output;
 
 pub use cli::ServiceInfo;
-pub use runtime::{Context, StartError, run};
+pub use runtime::{Context, StartError, run, run_own};
 
 /// The error type of `tower` stacks.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -206,7 +206,7 @@ pub struct Dns {
 /// One configured endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Host name or IP address, for `Host` and certificates.
+    /// Host name or IP address, in lower case, for `Host` and certificates; an IPv6 address without brackets.
     pub host: Arc<str>,
     /// Its port.
     pub port: u16,
@@ -438,6 +438,6 @@ pub struct Route {
 pub enum HostPattern {
     /// `shop.example`, in lower case.
     Exact(Arc<str>),
-    /// `*.example`: what ends in `.example`.
+    /// `*.example`: what ends in `.example`. Without the `*.`, in lower case.
     Below(Arc<str>),
 }

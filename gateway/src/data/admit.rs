@@ -58,6 +58,8 @@ pub enum Refusal {
     Framing,
     /// An expectation other than `100-continue`.
     Expectation,
+    /// Headers that are together larger than this many bytes.
+    HeadersTooLarge(usize),
 }
 
 impl Refusal {
@@ -68,6 +70,7 @@ impl Refusal {
             Self::Connect | Self::Trace | Self::MethodTooLong => StatusCode::NOT_IMPLEMENTED,
             Self::TargetTooLong(_) => StatusCode::URI_TOO_LONG,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
+            Self::HeadersTooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -104,12 +107,31 @@ impl fmt::Display for Refusal {
             Self::Framing => f.write_str(
                 "the length of the body must be given once: by one Content-Length, or by Transfer-Encoding: chunked",
             ),
+            Self::HeadersTooLarge(most) => {
+                write!(f, "the headers must not be larger than {most} bytes")
+            }
             Self::Expectation => f.write_str("the only expectation supported is 100-continue"),
         }
     }
 }
 
 impl std::error::Error for Refusal {}
+
+/// Checks the size of a request's headers, as they stand in an HTTP/1 head: with a colon, a space and the end of the line. How many
+/// there may be is hyper's to check, which has to stop reading them.
+///
+/// # Errors
+/// They are too large.
+pub fn headers_fit(headers: &HeaderMap, most: usize) -> Result<(), Refusal> {
+    let size: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    if size > most {
+        return Err(Refusal::HeadersTooLarge(most));
+    }
+    Ok(())
+}
 
 /// Bytes of a request target that are let in when nothing else is configured.
 pub const TARGET_BYTES: usize = 8192;

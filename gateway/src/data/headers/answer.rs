@@ -15,8 +15,6 @@ pub struct Answered<'r> {
     pub names: Names,
     /// The protocol version of the answer.
     pub version: Version,
-    /// The endpoint's address as it stands in URLs, to be recognised where it must not be shown.
-    pub endpoint: &'r HeaderValue,
     /// The id of the request.
     pub request_id: Option<&'r HeaderValue>,
 }
@@ -35,15 +33,12 @@ impl ForwardingPolicy {
         if let Some(id) = answered.request_id {
             headers.insert(X_REQUEST_ID, id.clone());
         }
-        if found.has(Names::LOCATION) {
-            hide_endpoint(headers, answered.endpoint, scratch);
-        }
     }
 }
 
 /// An endpoint that redirects to itself by its own address would send the client past the gateway, to an address that means
-/// nothing outside: such a `Location` becomes relative to where the client is.
-fn hide_endpoint(headers: &mut HeaderMap, endpoint: &HeaderValue, scratch: &mut Scratch) {
+/// nothing outside: such a `Location` becomes relative to where the client is. `endpoint` is its address as it stands in URLs.
+pub fn hide_endpoint(headers: &mut HeaderMap, endpoint: &HeaderValue, scratch: &mut Scratch) {
     let Some(location) = headers.get(LOCATION).and_then(|value| value.to_str().ok()) else {
         return;
     };

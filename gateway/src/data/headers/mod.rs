@@ -17,7 +17,7 @@ mod request_id;
 mod scratch;
 mod trailers;
 
-pub use answer::Answered;
+pub use answer::{Answered, hide_endpoint};
 pub use facts::ConnectionFacts;
 pub use forwarding::{Asked, ForwardingPolicy, Prepared};
 pub use host::set_host;
