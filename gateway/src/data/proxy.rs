@@ -293,8 +293,11 @@ fn from_upstream<S, B>(
         parts.extensions.clear();
         return Response::from_parts(parts, body);
     }
-    let asked_upgrade = asking.upgrade.is_some();
-    let checked = check_answer(parts.status, parts.version, &parts.headers, asked_upgrade);
+    let asked = asking
+        .upgrade
+        .as_ref()
+        .and(asking.prepared.upgrade.as_ref());
+    let checked = check_answer(parts.status, parts.version, &parts.headers, asked);
     let names = match checked {
         Ok(names) => names,
         Err(why) => {
