@@ -24,6 +24,7 @@ use crate::{
     },
     control::{circuit_status, health},
     data::{
+        background,
         plane::{AnsweredBy, Connections, Plane, Target},
         retry,
         route::RouteTable,
@@ -49,6 +50,13 @@ pub async fn start(gateway: Gateway, context: Context) -> Result<Arc<dyn OwnServ
         listeners.push(bind_shared(address, BACKLOG)?);
     }
     let plane = Arc::new(plane(gateway, &context)?);
+    let runtime = tokio::runtime::Handle::current();
+    let stop = context.shutdown();
+    let found = plane
+        .upstreams
+        .iter()
+        .map(|upstream| background::begin(upstream, &runtime, &stop));
+    futures_util::future::join_all(found).await;
     Ok(Arc::new(Server::start(&plane, listeners)?))
 }
 

@@ -171,9 +171,9 @@ pub struct Upstream {
 /// Where endpoints come from.
 #[derive(Debug, Clone)]
 pub enum Discovery {
-    /// Named in the configuration. Names are resolved by the system's resolver, again at each connection.
+    /// Named in the configuration. Names are resolved by the system's resolver, again and again.
     Static(Vec<Endpoint>),
-    /// A file that is watched: one endpoint per line or a TOML table.
+    /// A file that is watched: TOML with the one key `endpoints`.
     File {
         /// Which.
         path: PathBuf,

@@ -5,6 +5,7 @@
 
 pub mod admit;
 pub mod answer_check;
+pub mod background;
 pub mod body;
 pub mod discovery;
 pub mod endpoints;

@@ -117,8 +117,12 @@ async fn a_file_that_comes_late_is_found() {
     let mut followed = follow(directory.join("endpoints.toml"));
     followed.failures(2).await;
     assert!(followed.history().is_empty());
+    assert!(
+        !followed.following.first_answer().await,
+        "start-up does not wait for it"
+    );
     directory.replace("endpoints.toml", ONE);
-    assert!(followed.following.first_answer().await);
+    followed.until(&["10.0.0.1=10.0.0.1:80"]).await;
 }
 
 #[tokio::test]

@@ -43,8 +43,18 @@ impl<F: Fn(Vec<DiscoveredEndpoint>) + Send + Sync + 'static> Publish for F {
     }
 }
 
-/// Start-up waits so long for names that the system resolves, and for a file.
-const LOCAL_BOUND: Duration = Duration::from_secs(3);
+/// How long start-up waits for an answer.
+#[derive(Debug, Clone, Copy)]
+enum Patience {
+    /// Until the first attempt is over, for better or worse: a file that is not there, or a name that is not known, will hardly
+    /// be there a moment later. Names that hang end an attempt in 5 s; this is for a disk that does.
+    OneAttempt,
+    /// This long, over several attempts if need be: a name server may be starting up just now, too.
+    Until(Duration),
+}
+
+/// For the first attempt.
+const ATTEMPT: Duration = Duration::from_secs(6);
 /// Start-up waits so much longer than an answer may take: one that is just in time is worth it.
 const SLACK: Duration = Duration::from_millis(250);
 
@@ -52,7 +62,7 @@ const SLACK: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct Following {
     status: watch::Receiver<Status>,
-    bound: Duration,
+    patience: Patience,
     task: JoinHandle<()>,
 }
 
@@ -78,21 +88,26 @@ pub fn follow(
                 more => format!("{} endpoints", more.len()).into(),
             };
             let source = fixed::Fixed::new(endpoints.clone());
-            start.with("static", of, LOCAL_BOUND, source)
+            start.with("static", of, Patience::OneAttempt, source)
         }
         Discovery::File { path, interval } => {
             let source = file::File::new(path.clone(), *interval);
-            start.with("file", path.to_string_lossy().into(), LOCAL_BOUND, source)
+            start.with(
+                "file",
+                path.to_string_lossy().into(),
+                Patience::OneAttempt,
+                source,
+            )
         }
         Discovery::Dns(config) => {
             let source = dns::Addresses::new(config.clone());
-            let bound = config.timeout.saturating_add(SLACK);
-            start.with("dns", Arc::clone(&config.name), bound, source)
+            let patience = Patience::Until(config.timeout.saturating_add(SLACK));
+            start.with("dns", Arc::clone(&config.name), patience, source)
         }
         Discovery::Srv(config) => {
             let source = dns::Services::new(config.clone());
-            let bound = config.timeout.saturating_add(SLACK);
-            start.with("srv", Arc::clone(&config.name), bound, source)
+            let patience = Patience::Until(config.timeout.saturating_add(SLACK));
+            start.with("srv", Arc::clone(&config.name), patience, source)
         }
     }
 }
@@ -109,7 +124,7 @@ impl<P: Publish> Start<'_, P> {
         self,
         kind: &'static str,
         of: Arc<str>,
-        bound: Duration,
+        patience: Patience,
         source: impl Source,
     ) -> Following {
         let (sender, status) = watch::channel(Status::new(kind, of));
@@ -122,18 +137,25 @@ impl<P: Publish> Start<'_, P> {
         };
         Following {
             status,
-            bound,
+            patience,
             task: self.runtime.spawn(refresh.run(source, self.stop)),
         }
     }
 }
 
 impl Following {
-    /// Waits until the first answer has been published, and says whether it has: not longer than an answer may take, nor
-    /// once the source has been told to stop. Without one the upstream has no endpoints, until an answer comes.
+    /// Waits until the first answer has been published, and says whether it has: for DNS as long as an answer may take, else for one
+    /// attempt. Without an answer the upstream has no endpoints, until one comes.
     pub async fn first_answer(&mut self) -> bool {
-        let first = self.status.wait_for(|status| status.last_success.is_some());
-        matches!(tokio::time::timeout(self.bound, first).await, Ok(Ok(_)))
+        let (bound, one_attempt) = match self.patience {
+            Patience::OneAttempt => (ATTEMPT, true),
+            Patience::Until(bound) => (bound, false),
+        };
+        let over =
+            |status: &Status| status.last_success.is_some() || (one_attempt && status.failed > 0);
+        // Neither that the time is over nor that the source was told to stop makes a difference to what is known.
+        let _ = tokio::time::timeout(bound, self.status.wait_for(over)).await;
+        self.status.borrow().last_success.is_some()
     }
 
     /// What is known of the source, now and with every attempt.

@@ -266,6 +266,24 @@ mod tests {
         assert!(found.incomplete.is_some());
     }
 
+    #[tokio::test]
+    async fn a_target_that_was_taken_out_is_forgotten() {
+        let table = Table::default();
+        let both = [(10, 1, 80, "a.test"), (10, 1, 80, "b.test")];
+        table
+            .services(&both, 60)
+            .host("a.test.", &["10.0.0.1"], 60)
+            .host("b.test.", &["10.0.0.2"], 60);
+        let mut source = source(&table);
+        source.look().await.unwrap();
+        table.services(&both[1..], 60).lose("a.test.");
+        source.look().await.unwrap();
+        // Back, but without an answer: what it had before it was taken out is not to be trusted.
+        table.services(&both, 60);
+        let found = source.look().await.unwrap();
+        assert_eq!(places(&found), ["b.test=10.0.0.2:80*1"]);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_target_that_hangs_holds_up_the_others_no_longer_than_an_answer_may_take() {
         let table = Table::default();
