@@ -15,14 +15,8 @@ impl<'r> Host<'r> {
     pub fn parse(text: &'r [u8]) -> Option<Self> {
         let name = match text.first() {
             Some(b'[') => bracketed(text)?,
-            _ => text
-                .iter()
-                .position(|byte| !is_usual(*byte))
-                .unwrap_or(text.len()),
+            _ => named(text)?,
         };
-        if name == 0 {
-            return None;
-        }
         match text.get(name..) {
             None | Some([]) => {}
             Some([b':', port @ ..]) if is_port(port) => {}
@@ -37,10 +31,12 @@ impl<'r> Host<'r> {
         text(self.text)
     }
 
-    /// Without its port; an IPv6 address keeps its brackets. Upper and lower case mean the same.
+    /// Without its port, and without the dot at the end that names the same host; an IPv6 address keeps its brackets. Upper and lower
+    /// case mean the same.
     #[must_use]
     pub fn name(&self) -> &'r str {
-        text(self.text.get(..self.name).unwrap_or_default())
+        let name = self.text.get(..self.name).unwrap_or_default();
+        text(name.strip_suffix(b".").unwrap_or(name))
     }
 
     /// Whether both are the same, port included.
@@ -53,6 +49,21 @@ impl<'r> Host<'r> {
 /// Nothing but ASCII was let in.
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
+}
+
+/// How long a name is, whose labels are not empty.
+fn named(text: &[u8]) -> Option<usize> {
+    let mut before = b'.';
+    for (at, &byte) in text.iter().enumerate() {
+        if !is_usual(byte) {
+            return (at > 0).then_some(at);
+        }
+        if byte == b'.' && before == b'.' {
+            return None;
+        }
+        before = byte;
+    }
+    (!text.is_empty()).then_some(text.len())
 }
 
 fn is_usual(byte: u8) -> bool {
@@ -89,6 +100,14 @@ mod tests {
             ("[::1]:8080", Some("[::1]")),
             ("[2001:db8::1]", Some("[2001:db8::1]")),
             ("a:", Some("a")),
+            ("shop.example.", Some("shop.example")),
+            ("shop.example.:80", Some("shop.example")),
+            (".", None),
+            ("..", None),
+            (".a", None),
+            ("a..b", None),
+            ("a..", None),
+            ("a..:80", None),
             ("my_service", Some("my_service")),
             ("", None),
             (":80", None),

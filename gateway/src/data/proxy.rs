@@ -97,7 +97,11 @@ where
     B: Body<Data = Bytes, Error = BoxError>,
 {
     let (mut parts, body) = request.into_parts();
-    let (target, asks_upgrade, names) = match find(worker, &parts, exchange) {
+    let Admission {
+        target,
+        asks_upgrade,
+        names,
+    } = match find(worker, &parts, exchange) {
         Ok(found) => found,
         Err(answer) => return answer,
     };
@@ -158,7 +162,17 @@ where
     }
 }
 
-/// Who answers a request, whether it asks for another protocol, and which fields it has.
+/// A request that was let in.
+struct Admission<'w, S> {
+    /// Who answers it.
+    target: &'w LocalTarget<S>,
+    /// Whether it asks for another protocol.
+    asks_upgrade: bool,
+    /// Which fields it has.
+    names: Names,
+}
+
+/// Lets a request in and finds its route.
 #[allow(
     clippy::result_large_err,
     reason = "it is the answer, and is moved once"
@@ -167,7 +181,7 @@ fn find<'w, S, B>(
     worker: &'w Worker<S>,
     parts: &Parts,
     exchange: &Exchange,
-) -> Result<(&'w LocalTarget<S>, bool, Names), Response<ResponseBody<B>>> {
+) -> Result<Admission<'w, S>, Response<ResponseBody<B>>> {
     let limits = &worker.plane.limits;
     headers_fit(&parts.headers, limits.header_bytes).map_err(refused)?;
     let admitted = admit(parts, limits.uri_bytes).map_err(refused)?;
@@ -194,7 +208,11 @@ fn find<'w, S, B>(
         return Err(answer(Problem::unknown_path()));
     };
     exchange.routed(&shared.metrics);
-    Ok((target, admitted.upgrade.is_some(), admitted.names))
+    Ok(Admission {
+        target,
+        asks_upgrade: admitted.upgrade.is_some(),
+        names: admitted.names,
+    })
 }
 
 fn refused<B>(refusal: Refusal) -> Response<ResponseBody<B>> {

@@ -1,7 +1,7 @@
 //! Where a body ends: every way to say it twice, or so that two readers could disagree, with a second request behind it that must not
 //! come out as one where it is part of the first.
 
-use crate::support::case::{Bench, Case, Then, required};
+use crate::support::case::{Bench, Case, Then};
 
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -364,9 +364,5 @@ async fn trailers_bring_in_nothing_that_was_checked_before() {
         .trailers
         .iter()
         .find(|(name, _)| !name.eq_ignore_ascii_case("x-checksum"));
-    let outcome = match forged {
-        Some(forged) => Err(format!("the trailer {forged:?}")),
-        None => Ok(()),
-    };
-    required("trailers", None, outcome);
+    assert_eq!(forged, None);
 }

@@ -35,7 +35,6 @@ pub struct Case {
     half_close: bool,
     to_head: bool,
     contains: Option<String>,
-    pending: Option<&'static str>,
 }
 
 impl Case {
@@ -51,7 +50,6 @@ impl Case {
             half_close: false,
             to_head: false,
             contains: None,
-            pending: None,
         }
     }
 
@@ -107,13 +105,6 @@ impl Case {
         self.contains = Some(text.to_owned());
         self
     }
-
-    /// The gateway does not do so yet.
-    #[allow(dead_code, reason = "used whenever there is something to come")]
-    pub fn pending(mut self, why: &'static str) -> Self {
-        self.pending = Some(why);
-        self
-    }
 }
 
 /// A gateway in front of a raw upstream that takes every path but the gateway's own.
@@ -133,55 +124,13 @@ impl Bench {
         Self { gateway, upstream }
     }
 
-    /// `None`, and a word about it, if the gateway does not speak HTTP/2 yet.
-    pub async fn start_http2(settings: &str) -> Option<Self> {
-        let bench = Self::start(settings).await;
-        let spoken = super::h2::Http2::to(bench.gateway.http).await.map(drop);
-        match spoken {
-            Ok(()) => Some(bench),
-            Err(why) => {
-                eprintln!("pending: the gateway does not speak HTTP/2 ({why})");
-                None
-            }
-        }
-    }
-
-    /// `None`, and a word about it, if the gateway does not know these keys yet.
-    pub async fn start_if_known(settings: &str) -> Option<Self> {
-        let text = format!(
-            "{settings}\n[upstreams.only]\nurl = \"http://127.0.0.1:1\"\n[[route]]\npath = \"/a\"\nupstream = \"only\"\n"
-        );
-        let checked = super::gateway::command()
-            .args(["--check", "--config"])
-            .arg(config::file(&text))
-            .output()
-            .await
-            .unwrap();
-        if checked.status.success() {
-            return Some(Self::start(settings).await);
-        }
-        let errors = String::from_utf8_lossy(&checked.stderr).into_owned();
-        assert!(errors.contains("unknown"), "{settings:?}: {errors}");
-        eprintln!("pending: the gateway does not know {settings:?}");
-        None
-    }
-
     /// Runs every case, and fails with all that went wrong.
     pub async fn run(&self, cases: impl IntoIterator<Item = Case>) {
         let (mut failures, mut count) = (Vec::new(), 0);
         for case in cases {
             count += 1;
-            let outcome = self.run_one(&case).await;
-            match (outcome, case.pending) {
-                (Ok(()), None) => {}
-                (Err(why), Some(pending)) => {
-                    eprintln!("pending: {}: {pending} ({why})", case.name);
-                }
-                (Err(why), None) => failures.push(format!("{}: {why}", case.name)),
-                (Ok(()), Some(pending)) => failures.push(format!(
-                    "{}: does as required; take away its mark: {pending}",
-                    case.name
-                )),
+            if let Err(why) = self.run_one(&case).await {
+                failures.push(format!("{}: {why}", case.name));
             }
         }
         assert!(count > 0);
@@ -293,18 +242,6 @@ impl Bench {
             other => return Err(format!("the connection does not go on: {other:?}")),
         }
         Ok(())
-    }
-}
-
-/// Like a case of its own: fails unless what is required is so, or is pending and not so.
-pub fn required(name: &str, pending: Option<&'static str>, outcome: Result<(), String>) {
-    match (outcome, pending) {
-        (Ok(()), None) => {}
-        (Err(why), Some(pending)) => eprintln!("pending: {name}: {pending} ({why})"),
-        (Err(why), None) => panic!("{name}: {why}"),
-        (Ok(()), Some(pending)) => {
-            panic!("{name}: does as required; take away its mark: {pending}")
-        }
     }
 }
 
