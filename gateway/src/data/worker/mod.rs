@@ -8,6 +8,7 @@ mod connection;
 mod detect;
 mod io;
 mod local;
+mod resets;
 mod server;
 mod signals;
 
