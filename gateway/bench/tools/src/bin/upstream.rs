@@ -1,7 +1,7 @@
 //! The service behind the proxies: answers every request at once, with as little work of its own as there can be, so that
 //! it is never what is measured.
 //!
-//! `upstream LISTEN [THREADS]`: `GET /` is answered with 270 bytes on the wire, head and body; `GET /bytes/N` with a
+//! `upstream LISTEN[,LISTEN..] [THREADS]`: `GET /` is answered with 270 bytes on the wire, head and body; `GET /bytes/N` with a
 //! body of N bytes. Bodies of requests are read and thrown away.
 
 use std::{
@@ -16,21 +16,32 @@ use proxy_bench_tools::{content_length, head_end};
 
 /// The whole answer to `GET /`.
 const WIRE: usize = 270;
-const LISTENER: usize = usize::MAX;
+/// Keys from here on are listeners', those below connections'.
+const LISTENERS: usize = 1 << 32;
 /// Large bodies are made of this.
 static FILL: [u8; 64 << 10] = [b'x'; 64 << 10];
 
 fn main() -> std::io::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let listen = arguments.next().expect("usage: upstream LISTEN [THREADS]");
+    let addresses = arguments
+        .next()
+        .expect("usage: upstream LISTEN[,LISTEN..] [THREADS]");
     let threads: usize = arguments.next().map_or(1, |n| n.parse().expect("THREADS"));
-    let listener = TcpListener::bind(listen)?;
-    listener.set_nonblocking(true)?;
+    let listeners = addresses
+        .split(',')
+        .map(|address| {
+            let listener = TcpListener::bind(address)?;
+            listener.set_nonblocking(true)?;
+            Ok(listener)
+        })
+        .collect::<std::io::Result<Vec<_>>>()?;
     let small: Arc<[u8]> = small().into();
     let servers: Vec<_> = (0..threads)
         .map(|_| {
-            let (listener, small) = (listener.try_clone(), small.clone());
-            std::thread::spawn(move || Server::new(listener?, small)?.run())
+            let small = small.clone();
+            let listeners = listeners.iter().map(TcpListener::try_clone);
+            let listeners = listeners.collect::<std::io::Result<_>>();
+            std::thread::spawn(move || Server::new(listeners?, small)?.run())
         })
         .collect();
     for server in servers {
@@ -55,7 +66,7 @@ fn small() -> Vec<u8> {
 }
 
 struct Server {
-    listener: TcpListener,
+    listeners: Vec<TcpListener>,
     small: Arc<[u8]>,
     poller: Poller,
     connections: Vec<Option<Connection>>,
@@ -74,12 +85,14 @@ struct Connection {
 
 impl Server {
     #[allow(unsafe_code)]
-    fn new(listener: TcpListener, small: Arc<[u8]>) -> std::io::Result<Self> {
+    fn new(listeners: Vec<TcpListener>, small: Arc<[u8]>) -> std::io::Result<Self> {
         let poller = Poller::new()?;
-        // SAFETY: the listener lives as long as the poller does, in one struct.
-        unsafe { poller.add(&listener, Event::readable(LISTENER))? };
+        for (index, listener) in listeners.iter().enumerate() {
+            // SAFETY: the listeners live as long as the poller does, in one struct.
+            unsafe { poller.add(listener, Event::readable(LISTENERS + index))? };
+        }
         Ok(Self {
-            listener,
+            listeners,
             small,
             poller,
             connections: Vec::new(),
@@ -93,8 +106,8 @@ impl Server {
             self.poller
                 .wait(&mut events, Some(Duration::from_secs(60)))?;
             for event in events.iter() {
-                if event.key == LISTENER {
-                    self.accept()?;
+                if event.key >= LISTENERS {
+                    self.accept(event.key - LISTENERS)?;
                 } else {
                     self.serve(event.key);
                 }
@@ -103,8 +116,8 @@ impl Server {
     }
 
     #[allow(unsafe_code)]
-    fn accept(&mut self) -> std::io::Result<()> {
-        while let Ok((stream, _)) = self.listener.accept() {
+    fn accept(&mut self, index: usize) -> std::io::Result<()> {
+        while let Ok((stream, _)) = self.listeners[index].accept() {
             stream.set_nonblocking(true)?;
             stream.set_nodelay(true)?;
             let free = self.connections.iter().position(Option::is_none);
@@ -120,8 +133,8 @@ impl Server {
             }
             self.connections[place] = Some(Connection::new(stream));
         }
-        self.poller
-            .modify(&self.listener, Event::readable(LISTENER))
+        let again = Event::readable(LISTENERS + index);
+        self.poller.modify(&self.listeners[index], again)
     }
 
     fn serve(&mut self, place: usize) {
