@@ -13,12 +13,13 @@ from pathlib import Path
 
 from . import machine, proxies
 from .memory import Kept
+from .process import Failed
 
 FEWER, MORE = 500, 2500
 # What gives out memory: libc's, and mimalloc's, which our binaries have instead. Giving back is not counted.
 ALLOCATES = re.compile(r"^(malloc|calloc|realloc|reallocarray|memalign|posix_memalign|aligned_alloc|valloc|mi_\w*alloc\w*)('\d+)?$")
 # Allocators call each other.
-ALLOCATOR = re.compile(r"^_?(mi_|int_)|^_int_|^__libc_|^(malloc|calloc|realloc|memalign|posix_memalign|aligned_alloc)")
+ALLOCATOR = re.compile(r"^_?mi_|^_int_|^_mid_|^__libc_|^(malloc|calloc|realloc|memalign|posix_memalign|aligned_alloc)")
 
 
 @dataclass
@@ -69,10 +70,13 @@ def count(name, requests, layers=None):
         finally:
             if proxy:
                 # The counts are written when it ends.
-                proxy.process.stop(within=60)
+                proxy.process.stop(within=60, nudge=proxy.port)
             upstream.stop()
         with open(out, encoding="utf-8", errors="replace") as lines:
-            return read(lines)
+            counts = read(lines)
+        if counts.instructions == 0:
+            raise Failed(f"{name} did not end by itself under callgrind, so that nothing was counted")
+        return counts
 
 
 def read(lines):

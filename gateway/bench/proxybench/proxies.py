@@ -1,5 +1,6 @@
 """The proxies, each as its documentation would have it for this work: keep-alive on both sides, no access log."""
 
+import os
 from dataclasses import dataclass
 
 from . import gateway_config, machine
@@ -31,7 +32,7 @@ class Place:
     endpoints: tuple
     workers: int
     cpus: object = None
-    is_before: bool = False
+    is_before: bool = bool(os.environ.get("BENCH_BEFORE"))
 
 
 def start(name, place, prefix=(), layers=None, single_process=False):

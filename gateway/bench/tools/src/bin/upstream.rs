@@ -77,6 +77,8 @@ struct Connection {
     input: Vec<u8>,
     /// Of the request's body, what has not arrived.
     discard: usize,
+    /// The body that the request under way asks for; 0 for the small answer.
+    asked: usize,
     output: Vec<u8>,
     written: usize,
     /// Of the answer's body, what is not in `output`.
@@ -169,6 +171,7 @@ impl Connection {
             stream,
             input: Vec::with_capacity(1024),
             discard: 0,
+            asked: 0,
             output: Vec::new(),
             written: 0,
             fill: 0,
@@ -209,7 +212,7 @@ impl Connection {
         self.input.extend_from_slice(&bytes[body..]);
         while let Some(end) = head_end(&self.input) {
             let body = content_length(&self.input[..end]);
-            self.fill = wanted(&self.input[..end]);
+            self.asked = wanted(&self.input[..end]);
             let arrived = body.min(self.input.len() - end);
             self.input.drain(..end + arrived);
             self.discard = body - arrived;
@@ -221,8 +224,9 @@ impl Connection {
     }
 
     fn answer(&mut self, small: &[u8]) {
-        if self.fill > 0 {
-            self.output.extend_from_slice(head(self.fill).as_bytes());
+        if self.asked > 0 {
+            self.output.extend_from_slice(head(self.asked).as_bytes());
+            self.fill = self.asked;
         } else {
             self.output.extend_from_slice(small);
         }
