@@ -13,33 +13,30 @@ LAYERS = {
 }
 ALL = tuple(LAYERS)
 
-# The gateway as it is before issue 5's data plane knows fewer keys.
-BEFORE = {"bulkhead": LAYERS["bulkhead"][0], "breaker": LAYERS["breaker"][0], "time-outs": 'timeout = "10s"'}
-
-
-def write(path, listen, ops, endpoints, workers, layers, is_before):
+def write(path, listen, ops, endpoints, workers, layers):
     """Writes the configuration with these layers. With P2C there are two endpoints, or there would be nothing to choose."""
-    if is_before:
-        upstream = "\n".join([f'url = "http://{endpoints[0]}"', *(BEFORE.get(layer, "") for layer in layers)])
-        root, forwarding = "", ""
-    else:
-        used = endpoints if "P2C" in layers else endpoints[:1]
-        urls = ", ".join(f'"http://{endpoint}"' for endpoint in used)
-        balancer = [] if "P2C" in layers else ['balancer = "round_robin"']
-        upstream = "\n".join([f"endpoints = [{urls}]", *balancer, *(LAYERS[layer][0] for layer in layers)])
-        root = f"workers = {workers}\n"
-        forwarding = f"[access_log]\nenabled = false\n\n[forwarding]\nrequest_id = {str('request id' in layers).lower()}\n"
+    used = endpoints if "P2C" in layers else endpoints[:1]
+    urls = ", ".join(f'"http://{endpoint}"' for endpoint in used)
+    balancer = [] if "P2C" in layers else ['balancer = "round_robin"']
+    upstream = "\n".join([f"endpoints = [{urls}]", *balancer, *filter(None, (LAYERS[layer][0] for layer in layers))])
+    forwarding = "\n".join(filter(None, (LAYERS[layer][1] for layer in layers))) or "request_id = false"
     path.write_text(
         f"""listen = "{listen}"
 max_body = "1GiB"
-{root}
+workers = {workers}
+
 [ops]
 listen = "{ops}"
 
 [log]
 level = "error"
 
+[access_log]
+enabled = false
+
+[forwarding]
 {forwarding}
+
 [upstreams.bench]
 # As the others': no connection is closed for want of room.
 pool_max_idle = 2048

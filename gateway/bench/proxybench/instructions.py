@@ -2,8 +2,10 @@
 
 import argparse
 import json
+from pathlib import Path
 
 from . import callgrind, gateway_config, machine, proxies
+from .process import Failed
 
 MOST_INSTRUCTIONS = 42_000
 MOST_HEAP_CALLS = 12
@@ -31,6 +33,15 @@ def main():
     parser.add_argument("--no-build", action="store_true", help="measure what has been built before")
     parser.add_argument("--json", metavar="FILE", help="write the figures there, too")
     arguments = parser.parse_args()
+    try:
+        return counted(arguments)
+    except (Failed, OSError) as why:
+        print(f"error: {why}")
+        return 1
+
+
+def counted(arguments):
+    """Counts, and holds the counts against the limits."""
     with_nginx = not arguments.no_nginx
     machine.install("valgrind", *(["nginx"] if with_nginx else []))
     if not arguments.no_build:
@@ -38,8 +49,7 @@ def main():
         machine.build_tools()
     found = rows(arguments.layers, with_nginx, say=lambda line: print(line, flush=True))
     if arguments.json:
-        with open(arguments.json, "w", encoding="utf-8") as out:
-            json.dump(found, out, indent=2)
+        Path(arguments.json).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     broken = over(found)
     for line in broken:
         print(f"FAILS: {line}")

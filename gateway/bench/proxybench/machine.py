@@ -7,6 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from .process import Failed
+
 BENCH = Path(__file__).resolve().parent.parent
 ROOT = BENCH.parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
@@ -37,6 +39,8 @@ def install(*programs):
     missing = [PACKAGES[program] for program in programs if not which(program)]
     if not missing:
         return
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        raise Failed(f"missing, and only root can install them, with apt-get: {' '.join(missing)}")
     print(f"installing {' '.join(missing)}", flush=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     run = lambda *command: subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
@@ -71,9 +75,10 @@ def build_beside(name):
 
 
 def cargo(*arguments):
-    """Runs cargo, and ends with it when it fails."""
+    """Runs cargo."""
     print("cargo", *map(str, arguments[:1]), *[str(a) for a in arguments[-3:] if not str(a).startswith("--")], flush=True)
-    subprocess.run(["cargo", *map(str, arguments)], check=True)
+    if subprocess.run(["cargo", *map(str, arguments)]).returncode != 0:
+        raise Failed("that does not build")
 
 
 def versions():

@@ -8,6 +8,7 @@ import sys
 from dataclasses import asdict, dataclass
 
 from . import instructions, machine, measure, memory, proxies, report, requirements, scenarios
+from .process import Failed
 
 EXTRA = ("idle", "instructions")
 
@@ -33,8 +34,17 @@ class Settings:
 
 
 def main():
-    """Measures what was asked for, prints it, and writes it to `target/proxy.json`."""
+    """The exit status: 0, 1 when a requirement fails or nothing can be measured, 2 for a wrong command line."""
     arguments = parse()
+    try:
+        return measured(arguments)
+    except Failed as why:
+        print(f"error: {why}", file=sys.stderr)
+        return 1
+
+
+def measured(arguments):
+    """Measures what was asked for, prints it, and writes it to `target/proxy.json`."""
     settings = Settings(
         rounds=arguments.rounds or (3 if arguments.quick else 5),
         seconds=arguments.seconds or (1 if arguments.quick else 3),

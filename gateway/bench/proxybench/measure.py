@@ -75,18 +75,23 @@ def scenario(scenario, workers, settings):
         running = {}
         try:
             for name in names:
-                running[name] = proxies.start(name, place)
+                try:
+                    running[name] = proxies.start(name, place)
+                except Failed as why:
+                    failures.update({(n, name): str(why) for n in cells})
             for number in range(settings.rounds):
                 for connections in cells:
                     # Another one is first each time.
                     turn = number % len(names)
                     for name in names[turn:] + names[:turn]:
+                        one = None
                         try:
-                            one = sample(scenario, running[name], connections, pinning, settings, directory)
-                            samples[connections, name].append(one)
+                            if name in running:
+                                one = sample(scenario, running[name], connections, pinning, settings, directory)
                         except Failed as why:
                             failures[connections, name] = str(why)
-                            samples[connections, name].append(None)
+                        # Also when there is none: rounds are compared by their place.
+                        samples[connections, name].append(one)
                     settings.progress(scenario, workers, connections, number + 1)
         finally:
             for proxy in running.values():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from . import load, proxies
 from .measure import Pinning
+from .process import Failed
 
 IDLE_CONNECTIONS = 2000
 SOAK_CONNECTIONS = 200
@@ -27,11 +28,14 @@ def idle_connections(names, settings):
             proxy = None
             try:
                 proxy = proxies.start(name, proxies.Place(directory, endpoints, 1))
-                found.append({"proxy": name, "connections": IDLE_CONNECTIONS, "kib_per_connection": idle(proxy)})
+                each, failure = idle(proxy), None
+            except (Failed, OSError) as why:
+                each, failure = None, str(why)
             finally:
                 if proxy:
                     proxy.process.stop()
                 upstream.stop()
+        found.append({"proxy": name, "connections": IDLE_CONNECTIONS, "kib_per_connection": each, "failure": failure})
     return found
 
 

@@ -1,6 +1,5 @@
 """The proxies, each as its documentation would have it for this work: keep-alive on both sides, no access log."""
 
-import os
 from dataclasses import dataclass
 
 from . import gateway_config, machine
@@ -32,7 +31,6 @@ class Place:
     endpoints: tuple
     workers: int
     cpus: object = None
-    is_before: bool = bool(os.environ.get("BENCH_BEFORE"))
 
 
 def start(name, place, prefix=(), layers=None, single_process=False):
@@ -66,7 +64,7 @@ def gateway(name, place, port, ops, layers):
         layers = gateway_config.ALL if name == FULL else ()
     path = place.directory / f"{name}.toml"
     listen, ops = f"127.0.0.1:{port}", f"127.0.0.1:{ops}"
-    gateway_config.write(path, listen, ops, place.endpoints, place.workers, layers, place.is_before)
+    gateway_config.write(path, listen, ops, place.endpoints, place.workers, layers)
     return [machine.GATEWAY, "--config", path]
 
 
