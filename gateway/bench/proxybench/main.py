@@ -98,6 +98,8 @@ def checked(found):
     broken = [one for one in found["requirements"] if not one["holds"]]
     for one in broken:
         print(f"FAILS: {one['text']}: {one['measured']}, allowed {one['most']}", file=sys.stderr)
+    if not found["requirements"]:
+        print("FAILS: nothing of what is required was measured", file=sys.stderr)
     return 1 if broken or not found["requirements"] else 0
 
 
