@@ -59,7 +59,8 @@ def wrk(port, path, connections, seconds, cpus, body_bytes=None, script=None):
 def wrk_latency(said, percentile):
     """A percentile of wrk's table, in milliseconds."""
     found = re.search(rf"^\s+{percentile}%\s+([\d.]+)(us|ms|s|m|h)$", said, re.M)
-    return float(found.group(1)) * UNITS[found.group(2)] if found else None
+    # Zero is what it says when no answer was complete.
+    return (float(found.group(1)) * UNITS[found.group(2)] or None) if found else None
 
 
 def h2load(port, path, connections, streams, seconds, cpus, log):
