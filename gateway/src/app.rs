@@ -1,62 +1,141 @@
-//! From a configuration to routes that answer.
+//! From a configuration to workers that answer.
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    routing::{any, get},
-};
+use axum::{Router, routing::get};
 use service_kit::{
     problem::Problem,
-    runtime::{Context, StartError},
+    runtime::{Context, OwnServer, StartError, bind_shared},
+    telemetry::RequestMetrics,
 };
+use tower_breaker::BuildError;
 
 use crate::{
     aggregate::{
         fallback::FallbackLayer,
         product_details::{self, Recommendations, Recommended, Sources},
+        source::Source,
     },
     config::{
-        Config, ProductDetails,
-        validated::{CIRCUIT_STATUS, HEALTH},
+        ProductDetails,
+        model::Gateway,
+        own::{CIRCUIT_STATUS, HEALTH},
+        routing,
     },
     control::{circuit_status, health},
     data::{
-        proxy::{self, DataPlane},
-        upstream::Upstream,
+        background,
+        plane::{AnsweredBy, Connections, Plane, Target},
+        retry,
+        route::RouteTable,
+        upstream::Shared,
+        worker::Server,
     },
 };
 
-/// Builds everything that serves.
+/// Connections that wait to be accepted by a worker.
+const BACKLOG: u32 = 4096;
+
+/// Builds everything that serves, and begins to.
 ///
 /// # Errors
-/// None yet: a configuration that was accepted can be served.
-pub async fn start(config: Config, context: Context) -> Result<Router, StartError> {
-    let upstreams: Vec<Upstream> = config.upstreams.into_iter().map(Upstream::new).collect();
-    for upstream in &upstreams {
-        upstream.attach(&context);
+/// There is no listener, or a worker could not be started.
+pub async fn start(gateway: Gateway, context: Context) -> Result<Arc<dyn OwnServer>, StartError> {
+    let first = context
+        .take_listener()
+        .ok_or("the public listener is missing")?;
+    let address = first.local_addr()?;
+    let mut listeners = vec![first];
+    for _ in 1..gateway.workers {
+        listeners.push(bind_shared(address, BACKLOG)?);
     }
-    let own = own_routes(&context, config.product_details, &upstreams);
-    let plane = DataPlane {
-        routes: config.routes,
-        upstreams,
-        own,
-    };
-    // The data plane knows every path and takes them all.
-    Ok(Router::new()
-        .route("/", any(proxy::serve))
-        .route("/{*path}", any(proxy::serve))
-        .fallback(proxy::serve)
-        .with_state(Arc::new(plane)))
+    let plane = Arc::new(plane(gateway, &context)?);
+    let runtime = tokio::runtime::Handle::current();
+    let stop = context.shutdown();
+    let found = plane
+        .upstreams
+        .iter()
+        .map(|upstream| background::begin(upstream, &runtime, &stop));
+    futures_util::future::join_all(found).await;
+    Ok(Arc::new(Server::start(&plane, listeners)?))
 }
 
-fn own_routes(context: &Context, page: Option<ProductDetails>, upstreams: &[Upstream]) -> Router {
+fn plane(gateway: Gateway, context: &Context) -> Result<Plane, StartError> {
+    let sources: Vec<Source> = gateway.upstreams.iter().map(Source::new).collect();
+    for source in &sources {
+        source.attach(context);
+    }
+    let metrics = Arc::new(RequestMetrics::new());
+    let own = own_routes(context, gateway.product_details, &sources);
+    let (routes, targets) = routes(&gateway, context, &metrics)?;
+    let zone = gateway.zone;
+    let upstreams = gateway
+        .upstreams
+        .into_iter()
+        .map(|upstream| Shared::new(upstream, &zone).map(Arc::new))
+        .collect::<Result<_, _>>()?;
+    Ok(Plane {
+        routes,
+        targets,
+        upstreams,
+        own,
+        connections: Connections::new(gateway.limits.connections),
+        limits: gateway.limits,
+        forwarding: gateway.forwarding,
+        access_log: gateway.access_log,
+        metrics,
+    })
+}
+
+fn routes(
+    gateway: &Gateway,
+    context: &Context,
+    metrics: &RequestMetrics,
+) -> Result<(RouteTable<usize>, Vec<Target>), BuildError> {
+    let retries = gateway
+        .routes
+        .iter()
+        .map(|route| route.policy.retry.as_ref().map(retry::policy).transpose())
+        .collect::<Result<Vec<_>, _>>()?;
+    let targets = std::cell::RefCell::new(Vec::new());
+    let routes = routing::table_of(gateway, |rule, target| {
+        let found = match target {
+            routing::Target::Own => None,
+            routing::Target::Route(place) => gateway.routes.get(place).zip(retries.get(place)),
+        };
+        let by = found.map_or(AnsweredBy::Own, |(route, retry)| AnsweredBy::Upstream {
+            upstream: route.upstream,
+            policy: Box::new(route.policy.clone()),
+            retry: retry.clone(),
+        });
+        if let AnsweredBy::Upstream { policy, .. } = &by {
+            // Those of its upstream have been registered; one of the same name takes the place of itself.
+            policy
+                .breaker
+                .iter()
+                .for_each(|breaker| context.register_breaker(breaker));
+            policy
+                .bulkhead
+                .iter()
+                .for_each(|bulkhead| context.register_bulkhead(bulkhead));
+        }
+        let mut targets = targets.borrow_mut();
+        targets.push(Target {
+            metrics: metrics.route(rule.path.as_str()),
+            by,
+        });
+        targets.len() - 1
+    });
+    Ok((routes, targets.into_inner()))
+}
+
+fn own_routes(context: &Context, page: Option<ProductDetails>, sources: &[Source]) -> Router {
     let own = Router::new().route(HEALTH, get(health::show)).route(
         CIRCUIT_STATUS,
         get(circuit_status::show).with_state(context.breakers()),
     );
-    let sources = page.and_then(|page| sources(page, upstreams));
-    let own = match sources {
+    let page = page.and_then(|page| page_sources(page, sources));
+    let own = match page {
         Some(sources) => own.route(
             product_details::PATH,
             get(product_details::show).with_state(sources),
@@ -67,9 +146,9 @@ fn own_routes(context: &Context, page: Option<ProductDetails>, upstreams: &[Upst
         .fallback(|| async { Problem::unknown_path() })
 }
 
-fn sources(page: ProductDetails, upstreams: &[Upstream]) -> Option<Sources> {
-    let product = upstreams.get(page.product.index())?;
-    let recommendations = upstreams.get(page.recommendations.index())?;
+fn page_sources(page: ProductDetails, sources: &[Source]) -> Option<Sources> {
+    let product = sources.get(page.product.index())?;
+    let recommendations = sources.get(page.recommendations.index())?;
     let fallback = page
         .fallback
         .then(|| FallbackLayer::new(|_| Recommendations::unavailable()));

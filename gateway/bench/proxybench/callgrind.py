@@ -8,7 +8,8 @@ gives the same counts within a per mille, on a busy machine, too.
 
 import re
 import tempfile
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import machine, proxies
@@ -28,6 +29,8 @@ class Cost:
 
     instructions: float
     heap_calls: float
+    # Each function's own, without what it calls; most first.
+    by_function: list
 
 
 @dataclass
@@ -36,6 +39,7 @@ class Counts:
 
     instructions: int
     heap_calls: int
+    by_function: Counter = field(default_factory=Counter, compare=False)
 
 
 def cost(name, layers=None):
@@ -45,6 +49,7 @@ def cost(name, layers=None):
     return Cost(
         instructions=(more.instructions - fewer.instructions) / requests,
         heap_calls=(more.heap_calls - fewer.heap_calls) / requests,
+        by_function=[(name, count / requests) for name, count in (more.by_function - fewer.by_function).most_common()],
     )
 
 
@@ -82,15 +87,22 @@ def count(name, requests, layers=None):
 def read(lines):
     """The instructions, and the calls from outside an allocator into it, of a file that callgrind has written."""
     instructions, heap_calls = 0, 0
-    function, called = "", ""
+    function, called, is_call = "", "", False
+    by_function = Counter()
     for line in lines:
         if line.startswith("fn="):
             function = line[3:].strip()
         elif line.startswith("cfn="):
             called = line[4:].strip()
         elif line.startswith("calls="):
+            is_call = True
             if ALLOCATES.match(called) and not ALLOCATOR.match(function):
                 heap_calls += int(line[6:].split()[0])
         elif line.startswith(("summary:", "totals:")):
             instructions = max(instructions, int(line.split()[1]))
-    return Counts(instructions, heap_calls)
+        elif line[:1].isdigit():
+            # The line after a call says what that cost, which is not the caller's own.
+            if not is_call:
+                by_function[function] += int((line.split() + ["0"])[1])
+            is_call = False
+    return Counts(instructions, heap_calls, by_function)

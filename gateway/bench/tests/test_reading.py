@@ -78,6 +78,9 @@ class Callgrind(unittest.TestCase):
     def test_calls_within_an_allocator_do_not_count(self):
         self.assertEqual(callgrind.read(CALLGRIND.splitlines(True)), callgrind.Counts(instructions=1000, heap_calls=3 + 2))
 
+    def test_what_is_called_is_not_the_callers_own(self):
+        self.assertEqual(callgrind.read(CALLGRIND.splitlines(True)).by_function["serve"], 400)
+
 
 def sample(cpu, p99=1.0):
     return measure.Sample(1000.0, cpu, 0.5, p99, 10.0, 0)

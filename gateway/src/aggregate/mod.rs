@@ -2,4 +2,7 @@
 
 pub mod client;
 pub mod fallback;
+pub mod probe;
 pub mod product_details;
+pub mod source;
+pub mod stack;

@@ -104,6 +104,17 @@ pub struct Forwarding {
     pub request_id: bool,
 }
 
+impl Default for Forwarding {
+    fn default() -> Self {
+        Self {
+            trusted: Vec::new(),
+            headers: ForwardedHeaders::Both,
+            via: HeaderValue::from_static("gateway"),
+            request_id: true,
+        }
+    }
+}
+
 /// Which headers tell an upstream who the client is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForwardedHeaders {
@@ -160,9 +171,9 @@ pub struct Upstream {
 /// Where endpoints come from.
 #[derive(Debug, Clone)]
 pub enum Discovery {
-    /// Named in the configuration. Names are resolved by the system's resolver, again at each connection.
+    /// Named in the configuration. Names are resolved by the system's resolver, again and again.
     Static(Vec<Endpoint>),
-    /// A file that is watched: one endpoint per line or a TOML table.
+    /// A file that is watched: TOML with the one key `endpoints`.
     File {
         /// Which.
         path: PathBuf,
@@ -195,7 +206,7 @@ pub struct Dns {
 /// One configured endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Host name or IP address, for `Host` and certificates.
+    /// Host name or IP address, in lower case, for `Host` and certificates; an IPv6 address without brackets.
     pub host: Arc<str>,
     /// Its port.
     pub port: u16,
@@ -427,6 +438,6 @@ pub struct Route {
 pub enum HostPattern {
     /// `shop.example`, in lower case.
     Exact(Arc<str>),
-    /// `*.example`: what ends in `.example`.
+    /// `*.example`: what ends in `.example`. Without the `*.`, in lower case.
     Below(Arc<str>),
 }

@@ -1,48 +1,110 @@
-//! The one place where the guards around the calls to an upstream are put together.
+//! The one place where the guards around the calls of a route are put together.
 
-use tower::{BoxError, Service, ServiceBuilder, timeout::TimeoutLayer, util::BoxCloneSyncService};
-use tower_breaker::{BulkheadLayer, CircuitBreakerLayer, classify::Classify};
+use std::rc::Rc;
 
-use crate::aggregate::fallback::FallbackLayer;
-use service_kit::resilience::Policy;
+use bytes::Bytes;
+use http::{Request, Response, header::CONTENT_TYPE};
+use http_body::Body;
+use tower::{
+    BoxError, Service, ServiceBuilder, retry::RetryLayer, service_fn, timeout::TimeoutLayer,
+};
+use tower_breaker::{
+    BulkheadLayer, CircuitBreakerLayer, FallbackLayer, Refused,
+    classify::{HttpOverload, HttpStatus},
+    fallback::Happened,
+};
 
-/// Everything around the calls that `client` makes to an upstream, outermost first; what is not configured is not there.
+use super::{
+    body::{Outgoing, RequestBodyError, ResponseBody},
+    hedge::HedgeLayer,
+    maybe::MaybeLayer,
+    retry,
+    upstream::{
+        Local,
+        send::{Patience, send},
+    },
+    verdict::Judge,
+};
+use crate::config::model::{Fallback, Policy};
+
+/// Everything around the calls of one route to an upstream, outermost first; what is not configured is not there.
 ///
-/// 1. fallback: what a caller gets instead of an error
-/// 2. bulkhead: how many calls may be under way
-/// 3. breaker: no calls to an upstream that is not well, as `health` judges its answers
-/// 4. time-out: how long a call may take. It ends when `client` has its answer: for a proxied request that is the head of
-///    the response, whose body may take as long as it likes; for a resource it is the whole
+/// 1. fallback: what is answered instead of a refusal or a failure
+/// 2. bulkhead: how many calls may be under way, each to the end of its answer's body
+/// 3. breaker: no calls to an upstream that is not well, as [`Judge`] sees it, to the end of the body
+/// 4. retry: another attempt, of what may be sent again, within a budget
+/// 5. hedge: a second attempt beside a slow one, within the same budget
+/// 6. time-out: of one attempt, to the head of its answer
+/// 7. balancer, the endpoint's own breaker, connection ([`send`])
 ///
-/// The layers are typed and make no allocation; the one box is around the finished stack, so that all upstreams have the
-/// same type.
-pub fn stack<Client, Request, Health>(
+/// All of it is typed and is of one thread: no call is boxed.
+pub fn stack(
     policy: &Policy,
-    client: Client,
-    health: Health,
-    fallback: Option<FallbackLayer<Client::Response>>,
-) -> BoxCloneSyncService<Request, Client::Response, BoxError>
-where
-    Client: Service<Request, Error = BoxError> + Clone + Send + Sync + 'static,
-    Client::Response: Send + 'static,
-    Client::Future: Send + 'static,
-    Request: Send + 'static,
-    Health: Classify<Request, Client::Response, BoxError> + Clone + Send + Sync + 'static,
-    Health::Call: Send + 'static,
-{
-    let bulkhead = policy
-        .bulkhead
-        .clone()
-        .map(|bulkhead| BulkheadLayer::new(bulkhead).waiting());
-    let breaker = policy
-        .breaker
-        .clone()
-        .map(|breaker| CircuitBreakerLayer::new(breaker).classify(health));
-    let stack = ServiceBuilder::new()
+    retry: Option<&retry::Policy>,
+    upstream: Rc<Local>,
+) -> impl Service<
+    Request<Outgoing>,
+    Response = Response<ResponseBody<impl Body<Data = Bytes, Error = BoxError> + 'static>>,
+    Error = BoxError,
+    Future: 'static,
+> + Clone
++ 'static {
+    let name = upstream.shared.config.name.clone();
+    let fallback = policy.fallback.clone().map(|fallback| {
+        let Fallback {
+            on_refused,
+            on_failed,
+            ..
+        } = fallback;
+        FallbackLayer::http(name)
+            .on(move |result: Result<&Response<_>, &BoxError>| {
+                replaces(on_refused, on_failed, result)
+            })
+            .answer(move |_: Happened<_, _>| degraded(&fallback))
+    });
+    let bulkhead = policy.bulkhead.clone().map(|bulkhead| {
+        BulkheadLayer::new(bulkhead)
+            .classify(HttpOverload)
+            .waiting()
+            .until_end_of_body()
+    });
+    let breaker = policy.breaker.clone().map(|breaker| {
+        CircuitBreakerLayer::new(breaker)
+            .classify(Judge)
+            .until_end_of_body()
+    });
+    let patience = Patience {
+        head: policy.timeout,
+        body: policy.body_idle_timeout,
+    };
+    let hedge = policy.hedge.as_ref().zip(policy.retry.as_ref()).zip(retry);
+    let hedge =
+        hedge.map(|((hedge, rules), retry)| HedgeLayer::new(hedge, rules, retry.budget().clone()));
+    ServiceBuilder::new()
         .option_layer(fallback)
-        .option_layer(bulkhead)
-        .option_layer(breaker)
+        .map_response(|response: Response<_>| response.map(ResponseBody::upstream))
+        .layer(MaybeLayer(bulkhead))
+        .layer(MaybeLayer(breaker))
+        .option_layer(retry.cloned().map(RetryLayer::new))
+        .option_layer(hedge)
         .option_layer(policy.timeout.map(TimeoutLayer::new))
-        .service(client);
-    BoxCloneSyncService::new(stack)
+        .service(service_fn(move |request| {
+            send(upstream.clone(), request, patience)
+        }))
+}
+
+fn replaces<B>(on_refused: bool, on_failed: bool, result: Result<&Response<B>, &BoxError>) -> bool {
+    match result {
+        Ok(response) => on_failed && HttpStatus::is_failure(response.status()),
+        Err(error) if Refused::find(&**error).is_some() => on_refused,
+        Err(error) => on_failed && RequestBodyError::find(&**error).is_none(),
+    }
+}
+
+fn degraded<B>(fallback: &Fallback) -> Result<Response<ResponseBody<B>>, BoxError> {
+    let mut response = Response::new(ResponseBody::whole(fallback.body.clone()));
+    *response.status_mut() = fallback.status;
+    let kind = fallback.content_type.clone();
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    Ok(response)
 }

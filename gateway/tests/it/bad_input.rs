@@ -55,29 +55,68 @@ async fn rubbish_gets_its_answer_and_reaches_no_upstream() {
     cases.extend([
         (format!("GET /a HTTP/1.1\r\n{close}"), "400"),
         (format!("GET /a HTTP/1.1\r\nHost:\r\n{close}"), "400"),
-        (format!("GET /a HTTP/1.1\r\nHost: a\r\nHost: a\r\n{close}"), "400"),
+        (
+            format!("GET /a HTTP/1.1\r\nHost: a\r\nHost: a\r\n{close}"),
+            "400",
+        ),
         (format!("GET /a HTTP/1.1\r\nHost: a, b\r\n{close}"), "400"),
         (format!("GET /a HTTP/1.1\r\nHost: user@a\r\n{close}"), "400"),
         (format!("GET /a HTTP/1.1\r\nHost: a/b\r\n{close}"), "400"),
         (format!("GET /a HTTP/1.1\r\nHost: a:b\r\n{close}"), "400"),
         (format!("OPTIONS * HTTP/1.1\r\nHost: a\r\n{close}"), "400"),
-        (format!("CONNECT shop.example:443 HTTP/1.1\r\nHost: shop.example:443\r\n{close}"), "501"),
-        ("GET /a HTTP/1.1\r\nHost: a\r\nConnection: upgrade, close\r\nUpgrade: websocket\r\n\r\n".to_owned(), "501"),
+        (
+            format!("CONNECT shop.example:443 HTTP/1.1\r\nHost: shop.example:443\r\n{close}"),
+            "501",
+        ),
         ("GET /a\r\n\r\n".to_owned(), "400"),
         ("GET /a HTTP/9.9\r\n\r\n".to_owned(), "400"),
         ("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), "400"),
         ("\0\u{1}\u{2}\r\n\r\n".to_owned(), "400"),
-        ("GET /a HTTP/1.1\r\nHost: a\r\nNo colon\r\n\r\n".to_owned(), "400"),
-        ("GET /a HTTP/1.1\r\nHost: a\r\nX y: z\r\n\r\n".to_owned(), "400"),
+        (
+            "GET /a HTTP/1.1\r\nHost: a\r\nNo colon\r\n\r\n".to_owned(),
+            "400",
+        ),
+        (
+            "GET /a HTTP/1.1\r\nHost: a\r\nX y: z\r\n\r\n".to_owned(),
+            "400",
+        ),
         ("GET /a HTTP/1.1\r\nHost : a\r\n\r\n".to_owned(), "400"),
-        ("GET /a HTTP/1.1\r\nHost: a\r\nX: \0\r\n\r\n".to_owned(), "400"),
-        ("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx".to_owned(), "400"),
-        ("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n".to_owned(), "400"),
-        ("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nx".to_owned(), "400"),
-        ("POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n".to_owned(), "400"),
-        ("POST /a HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(), "400"),
-        (format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(70_000)), "414"),
-        (format!("GET /a HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(200)), "431"),
+        (
+            "GET /a HTTP/1.1\r\nHost: a\r\nX: \0\r\n\r\n".to_owned(),
+            "400",
+        ),
+        (
+            "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx"
+                .to_owned(),
+            "400",
+        ),
+        (
+            "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n".to_owned(),
+            "400",
+        ),
+        (
+            "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nx".to_owned(),
+            "400",
+        ),
+        (
+            "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n".to_owned(),
+            "400",
+        ),
+        (
+            "POST /a HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(),
+            "400",
+        ),
+        (
+            format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(70_000)),
+            "414",
+        ),
+        (
+            format!(
+                "GET /a HTTP/1.1\r\nHost: a\r\n{}\r\n",
+                "X: y\r\n".repeat(200)
+            ),
+            "431",
+        ),
     ]);
     for (request, status) in &cases {
         let answer = raw(gateway.http, request.as_bytes()).await;
@@ -99,14 +138,16 @@ async fn a_refusal_says_what_is_wrong() {
     for (request, detail) in [
         (with_path("/a/%2e%2e/b"), "dot segment"),
         (with_path("/a//b"), "empty segment"),
-        ("GET /a HTTP/1.1\r\nConnection: close\r\n\r\n".to_owned(), "the Host header is missing"),
         (
-            "GET /a HTTP/1.1\r\nHost: a\r\nConnection: upgrade, close\r\nUpgrade: websocket\r\n\r\n".to_owned(),
-            "upgrading the connection",
+            "GET /a HTTP/1.1\r\nConnection: close\r\n\r\n".to_owned(),
+            "the Host header is missing",
         ),
     ] {
         let answer = raw(gateway.http, request.as_bytes()).await;
-        assert!(answer.contains("content-type: application/problem+json"), "{answer}");
+        assert!(
+            answer.contains("content-type: application/problem+json"),
+            "{answer}"
+        );
         assert!(answer.contains(detail), "{answer}");
     }
 }

@@ -51,7 +51,7 @@ async fn every_mistake_is_named_at_once() {
     let (status, text) = check(
         r#"
         [upstreams.product]
-        url = "https://127.0.0.1:8081"
+        url = "ftp://127.0.0.1:8081"
         timeout = "soon"
 
         [upstreams.cart]
@@ -90,8 +90,8 @@ async fn every_mistake_is_named_at_once() {
     for (key, found, allowed) in [
         (
             "upstreams.product.url",
-            "\"https://127.0.0.1:8081\"",
-            "http only",
+            "\"ftp://127.0.0.1:8081\"",
+            "http or https only",
         ),
         ("upstreams.product.timeout", "\"soon\"", "a duration"),
         ("upstreams.cart.url", "missing", "http://"),

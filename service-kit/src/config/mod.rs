@@ -37,7 +37,7 @@ mod tree;
 mod values;
 
 pub use error::{ConfigError, ConfigErrors, Origin};
-pub use section::Section;
+pub use section::{Section, TextOrTable, WEB_URL, parse_web_url};
 
 use reading::{Effective, Reading};
 use source::{TextValues, TomlText};
@@ -67,12 +67,47 @@ pub struct Loaded<C> {
     /// What the service's parser made of it.
     pub value: C,
     effective: Vec<(Vec<String>, Effective)>,
+    asked: Vec<Vec<String>>,
+}
+
+/// One key that has a value, whether set or its default.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting<'l> {
+    /// Its key, part by part.
+    pub path: &'l [String],
+    /// The value as TOML.
+    pub value: &'l str,
+    /// Where it was written.
+    pub origin: &'l Origin,
 }
 
 impl<C> Loaded<C> {
     /// The effective values as TOML, each with where it came from.
     pub fn print(&self) -> String {
         print::to_toml(&self.effective)
+    }
+
+    /// The same, one by one, in the order they were read.
+    pub fn settings(&self) -> impl Iterator<Item = Setting<'_>> {
+        self.effective.iter().map(|(path, effective)| Setting {
+            path,
+            value: &effective.value,
+            origin: &effective.origin,
+        })
+    }
+
+    /// Every key that was asked for, whether it has a value or not, as its parts.
+    pub fn asked(&self) -> impl Iterator<Item = &[String]> {
+        self.asked.iter().map(Vec::as_slice)
+    }
+
+    /// What the parser made of it, in another form.
+    pub fn map<D>(self, convert: impl FnOnce(C) -> D) -> Loaded<D> {
+        Loaded {
+            value: convert(self.value),
+            effective: self.effective,
+            asked: self.asked,
+        }
     }
 }
 
@@ -103,14 +138,18 @@ pub fn load<C>(
     };
     let reading = Reading::new(root, home);
     let value = parse(&mut Section::root(&reading));
-    let (found, effective) = reading.into_outcome();
+    let (found, effective, asked) = reading.into_outcome();
     let found: Vec<ConfigError> = found
         .into_iter()
         .filter(|error| !follows(error, &errors, unreadable))
         .collect();
     errors.extend(found);
     if errors.is_empty() {
-        Ok(Loaded { value, effective })
+        Ok(Loaded {
+            value,
+            effective,
+            asked,
+        })
     } else {
         Err(ConfigErrors(errors))
     }

@@ -35,6 +35,13 @@ impl Found {
     }
 }
 
+/// What was wrong, every value with its key, and every key asked for.
+type Outcome = (
+    Vec<ConfigError>,
+    Vec<(Vec<String>, Effective)>,
+    Vec<Vec<String>>,
+);
+
 /// A key's value after merging, for `--print-config`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Effective {
@@ -80,19 +87,19 @@ impl Reading {
         }
     }
 
-    pub fn into_outcome(self) -> (Vec<ConfigError>, Vec<(Vec<String>, Effective)>) {
+    pub fn into_outcome(self) -> Outcome {
         self.report_unknown(&mut Vec::new(), &self.root);
         let found = self.found.into_inner();
         let mut asked = found.asked;
         let effective = found
             .order
-            .into_iter()
+            .iter()
             .filter_map(|path| {
-                let effective = asked.remove(&path).flatten()?;
-                Some((path, effective))
+                let effective = asked.remove(path).flatten()?;
+                Some((path.clone(), effective))
             })
             .collect();
-        (found.errors, effective)
+        (found.errors, effective, found.order)
     }
 
     fn report_unknown(&self, path: &mut Vec<String>, table: &Table) {

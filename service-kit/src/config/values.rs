@@ -73,11 +73,13 @@ pub(crate) fn parse_boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// An `http` base address with a host and without a query.
-pub(crate) fn parse_base_url(text: &str) -> Option<http::Uri> {
+/// A base address with one of these schemes, with a host and without a query.
+pub(crate) fn parse_base_url(text: &str, schemes: &[&str]) -> Option<http::Uri> {
     let uri: http::Uri = text.trim().parse().ok()?;
     let authority = uri.authority()?;
-    let plain = uri.scheme_str() == Some("http")
+    let plain = uri
+        .scheme_str()
+        .is_some_and(|scheme| schemes.contains(&scheme))
         && !authority.host().is_empty()
         && !authority.as_str().contains('@')
         && uri.query().is_none()

@@ -3,4 +3,4 @@
 pub(crate) mod events;
 mod policy;
 
-pub use policy::Policy;
+pub use policy::{Policy, breaker, bulkhead};

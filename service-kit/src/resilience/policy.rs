@@ -38,6 +38,9 @@ const LONGEST: Duration = Duration::from_secs(3600);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A trial that takes longer than this has failed, unless the time-out is the more patient of the two.
 const LEASE: Duration = Duration::from_secs(60);
+/// The builders' own defaults, given to them again so that `--print-config` shows them.
+const OPEN_FOR: Duration = Duration::from_secs(30);
+const MINIMUM_CALLS: u32 = 20;
 
 impl Policy {
     /// Reads an upstream's table; the guards get the table's name.
@@ -58,33 +61,23 @@ impl Policy {
         more: impl FnOnce(&mut Section<'_>, CircuitBreakerBuilder) -> CircuitBreakerBuilder,
     ) -> Self {
         let timeout = section.opt_duration("timeout", Duration::from_millis(1)..=LONGEST);
-        let abandoned = match timeout {
-            Some(_) => Abandoned::Ignore,
-            None => Abandoned::FailureAfter(PATIENCE),
-        };
-        // So that a trial times out before its lease is over.
-        let lease = LEASE.max(timeout.unwrap_or_default() * 2);
         Self {
             timeout,
             bulkhead: section
                 .section("bulkhead")
                 .and_then(|mut section| bulkhead(&mut section, name)),
-            breaker: section.section("breaker").and_then(|mut section| {
-                breaker(&mut section, name, |section, builder| {
-                    more(section, builder.on_abandoned(abandoned).trial_lease(lease))
-                })
-            }),
+            breaker: section
+                .section("breaker")
+                .and_then(|mut section| breaker(&mut section, name, timeout, more)),
         }
     }
 }
 
-fn bulkhead(section: &mut Section<'_>, name: &str) -> Option<Bulkhead> {
-    let mut builder = Bulkhead::builder(name);
-    if let Some(calls) = count(section, "max_concurrent") {
+/// Reads the table of a bulkhead, which gets the name `name`; `None` if it makes no sense, which has then been noted.
+pub fn bulkhead(section: &mut Section<'_>, name: &str) -> Option<Bulkhead> {
+    let mut builder = Bulkhead::builder(name).max_queue(count(section, "max_queue", 0) as usize);
+    if let Some(calls) = opt_count(section, "max_concurrent") {
         builder = builder.max_concurrent(calls as usize);
-    }
-    if let Some(calls) = count(section, "max_queue") {
-        builder = builder.max_queue(calls as usize);
     }
     if let Some(wait) = section.opt_duration("max_wait", Duration::ZERO..=LONGEST * 24) {
         builder = builder.max_wait(wait);
@@ -95,48 +88,58 @@ fn bulkhead(section: &mut Section<'_>, name: &str) -> Option<Bulkhead> {
         .ok()
 }
 
-fn breaker(
+/// Reads the table of a circuit breaker, which gets the name `name`, for calls with this `timeout`; `None` if it makes no sense,
+/// which has then been noted. `more` may read further keys into the builder.
+pub fn breaker(
     section: &mut Section<'_>,
     name: &str,
+    timeout: Option<Duration>,
     more: impl FnOnce(&mut Section<'_>, CircuitBreakerBuilder) -> CircuitBreakerBuilder,
 ) -> Option<CircuitBreaker> {
-    let mut builder = CircuitBreaker::builder(name).listener(events::publish);
-    if let Some(failures) = count(section, "consecutive_failures") {
+    let abandoned = match timeout {
+        Some(_) => Abandoned::Ignore,
+        None => Abandoned::FailureAfter(PATIENCE),
+    };
+    let mut builder = CircuitBreaker::builder(name)
+        .listener(events::publish)
+        .on_abandoned(abandoned)
+        // So that a trial times out before its lease is over.
+        .trial_lease(LEASE.max(timeout.unwrap_or_default() * 2));
+    if let Some(failures) = opt_count(section, "consecutive_failures") {
         builder = builder.consecutive_failures(failures);
     }
     if let Some(mut rate) = section.section("failure_rate") {
         builder = builder.failure_rate(failure_rate(&mut rate));
     }
-    if let Some(wait) = section.opt_duration("open_for", Duration::ZERO..=Duration::MAX) {
-        builder = builder.open_for(wait);
-    }
-    if let Some(trials) = count(section, "half_open_trials") {
-        builder = builder.half_open_trials(trials);
-    }
-    if let Some(successes) = count(section, "success_threshold") {
-        builder = builder.success_threshold(successes);
-    }
-    builder = more(section, builder);
-    builder
+    let open_for = section.duration("open_for", OPEN_FOR, Duration::ZERO..=Duration::MAX);
+    builder = builder
+        .open_for(open_for)
+        .half_open_trials(count(section, "half_open_trials", 1))
+        .success_threshold(count(section, "success_threshold", 1));
+    more(section, builder)
         .build()
         .map_err(|error| reject(section, &error))
         .ok()
 }
 
 fn failure_rate(section: &mut Section<'_>) -> FailureRate {
-    let window = section.integer("window", 100, 0..=i64::from(u32::MAX));
-    let mut rate = FailureRate::over_calls(u32::try_from(window).unwrap_or(u32::MAX));
-    if let Some(threshold) = section.opt_float("threshold", 0.0..=1.0) {
-        rate = rate.threshold(threshold);
-    }
-    if let Some(calls) = count(section, "minimum_calls") {
-        rate = rate.minimum_calls(calls);
-    }
-    rate
+    let window = count(section, "window", 100);
+    FailureRate::over_calls(window)
+        .threshold(section.float("threshold", 0.5, 0.0..=1.0))
+        .minimum_calls(count(
+            section,
+            "minimum_calls",
+            MINIMUM_CALLS.min(window.max(1)),
+        ))
 }
 
 /// The builders know the exact limits and say so in their errors.
-fn count(section: &mut Section<'_>, key: &str) -> Option<u32> {
+fn count(section: &mut Section<'_>, key: &str, default: u32) -> u32 {
+    let value = section.integer(key, default.into(), 0..=i64::from(u32::MAX));
+    u32::try_from(value).unwrap_or(default)
+}
+
+fn opt_count(section: &mut Section<'_>, key: &str) -> Option<u32> {
     let value = section.opt_integer(key, 0..=i64::from(u32::MAX))?;
     u32::try_from(value).ok()
 }

@@ -28,6 +28,7 @@ pub struct Context {
     registry: BreakerRegistry,
     shutdown: CancellationToken,
     finishes: Arc<Mutex<Vec<Finish>>>,
+    listener: Arc<Mutex<Option<std::net::TcpListener>>>,
 }
 
 impl Context {
@@ -39,6 +40,7 @@ impl Context {
             registry: BreakerRegistry::new(),
             shutdown,
             finishes: Arc::default(),
+            listener: Arc::default(),
         }
     }
 
@@ -102,6 +104,17 @@ impl Context {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(Box::pin(finish));
+    }
+
+    pub(crate) fn keep_listener(&self, listener: std::net::TcpListener) {
+        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(listener);
+    }
+
+    pub(crate) fn take_public_listener(&self) -> Option<std::net::TcpListener> {
+        self.listener
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     pub(crate) fn take_finishes(&self) -> Vec<Finish> {

@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What one connection's service and its IO know of each other. Both run in the connection's task.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Exchange {
+pub struct Exchange {
     shared: Arc<Shared>,
 }
 
@@ -40,6 +40,11 @@ impl Exchange {
         }
     }
 
+    /// Whether a request is being answered: nothing is awaited from the client but the rest of its body.
+    pub fn is_live(&self) -> bool {
+        self.shared.live.load(Relaxed) > 0
+    }
+
     fn is_busy(&self) -> bool {
         self.shared.busy.load(Relaxed)
     }
@@ -54,7 +59,7 @@ impl Exchange {
 
 /// Lasts as long as hyper may ask the service for more of an answer.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub struct Turn {
     shared: Arc<Shared>,
 }
 
@@ -108,7 +113,7 @@ impl HttpBody for TurnBody {
 
 /// The connection's IO.
 #[derive(Debug)]
-pub(super) struct OwnErrors<T> {
+pub struct OwnErrors<T> {
     io: T,
     exchange: Exchange,
     /// What is written instead and has not gone out yet.
@@ -116,6 +121,7 @@ pub(super) struct OwnErrors<T> {
 }
 
 impl<T> OwnErrors<T> {
+    /// Around a connection whose requests are announced to `exchange`.
     pub fn new(io: T, exchange: Exchange) -> Self {
         Self {
             io,

@@ -1,9 +1,9 @@
 //! From command line to exit status.
 
 use super::common::CommonSettings;
-use super::launch::{begin, load};
+use super::launch::{Public, Sharing, begin, load};
 use super::running::Orders;
-use super::{Context, RunError, StartError, announce, signals};
+use super::{Context, OwnServer, RunError, StartError, announce, signals};
 use crate::cli::{self, Flags, ServiceInfo};
 use crate::config::Section;
 use crate::{layers, output};
@@ -11,6 +11,7 @@ use axum::Router;
 use std::ffi::OsString;
 use std::future::Future;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 const BAD_USAGE: u8 = 2;
@@ -32,6 +33,34 @@ where
     F: FnOnce(C, Context) -> Fut + Send + 'static,
     Fut: Future<Output = Result<Router, StartError>> + Send + 'static,
 {
+    let start = async |config, context| start(config, context).await.map(Public::Router);
+    process(info, args, parse, start, Sharing::Alone)
+}
+
+/// As [`run`], for a service that serves the public address by itself ([`OwnServer`]): the common layers are not put around
+/// it, and `request_timeout` and `[faults]` are its own to obey. The listener, bound with `SO_REUSEPORT`, is in the context.
+pub fn run_own<C, F, Fut>(
+    info: &ServiceInfo,
+    args: impl IntoIterator<Item = OsString>,
+    parse: fn(&mut Section<'_>) -> C,
+    start: F,
+) -> ExitCode
+where
+    C: Send + 'static,
+    F: FnOnce(C, Context) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Arc<dyn OwnServer>, StartError>> + Send + 'static,
+{
+    let start = async |config, context| start(config, context).await.map(Public::Own);
+    process(info, args, parse, start, Sharing::Shared)
+}
+
+fn process<C>(
+    info: &ServiceInfo,
+    args: impl IntoIterator<Item = OsString>,
+    parse: fn(&mut Section<'_>) -> C,
+    start: impl AsyncFnOnce(C, Context) -> Result<Public, StartError>,
+    sharing: Sharing,
+) -> ExitCode {
     let flags = match cli::parse(info, args) {
         Ok(flags) => flags,
         Err(answer) => {
@@ -54,12 +83,12 @@ where
         let text = if flags.print_config {
             loaded.print()
         } else {
-            format!("{}: ok\n", source_name(&flags))
+            format!("{}: ok\n", flags.source_name())
         };
         output::say(&text);
         return ExitCode::SUCCESS;
     }
-    match serve_process(info, &flags, loaded.value, start) {
+    match serve_process(info, &flags, loaded.value, start, sharing) {
         Ok(()) | Err(RunError::Stopped) => ExitCode::SUCCESS,
         Err(error) => {
             output::complain(info.name, &error.to_string());
@@ -68,24 +97,13 @@ where
     }
 }
 
-fn source_name(flags: &Flags) -> String {
-    match &flags.config {
-        Some(path) => path.display().to_string(),
-        None => "built-in configuration".to_owned(),
-    }
-}
-
-fn serve_process<C, F, Fut>(
+fn serve_process<C>(
     info: &ServiceInfo,
     flags: &Flags,
     (common, config): (CommonSettings, C),
-    start: F,
-) -> Result<(), RunError>
-where
-    C: Send + 'static,
-    F: FnOnce(C, Context) -> Fut + Send + 'static,
-    Fut: Future<Output = Result<Router, StartError>> + Send + 'static,
-{
+    start: impl AsyncFnOnce(C, Context) -> Result<Public, StartError>,
+    sharing: Sharing,
+) -> Result<(), RunError> {
     common.log.install();
     layers::log_panics();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -99,7 +117,7 @@ where
         if flags.stop_on_stdin_eof {
             signals::stop_on_stdin_eof(orders.shutdown.clone()).map_err(failed)?;
         }
-        let running = begin(info, common, config, start, orders).await?;
+        let running = begin(info, common, config, start, sharing, orders).await?;
         output::say(&announce::line(info.name, running.http, running.ops));
         running.wait().await;
         Ok(())

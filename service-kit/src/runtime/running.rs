@@ -1,9 +1,10 @@
 //! A running service and its end.
 
-use super::Context;
 use super::common::DrainSettings;
 use super::drain::Drain;
+use super::{Context, OwnServer};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -17,8 +18,30 @@ pub(super) struct Orders {
 
 /// One per listener.
 pub(super) struct Drains {
-    pub public: Drain,
+    pub public: PublicDrain,
     pub ops: Drain,
+}
+
+/// The public listener's: service-kit's own, or that of a service that serves by itself.
+pub(super) enum PublicDrain {
+    Router(Drain),
+    Own(Arc<dyn OwnServer>),
+}
+
+impl PublicDrain {
+    fn announce(&self) {
+        match self {
+            Self::Router(drain) => drain.announce(),
+            Self::Own(server) => server.announce_drain(),
+        }
+    }
+
+    async fn finish(&self, limit: Duration, hurry: &CancellationToken) -> usize {
+        match self {
+            Self::Router(drain) => drain.finish(limit, hurry).await,
+            Self::Own(server) => server.finish(limit, hurry).await,
+        }
+    }
 }
 
 /// A service that runs. Dropping it leaves the service running until the runtime ends.

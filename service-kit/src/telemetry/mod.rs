@@ -7,6 +7,8 @@ pub(crate) mod metrics;
 pub(crate) mod request;
 mod request_metrics;
 
+pub use request_metrics::{RequestMetrics, RouteMetrics};
+
 use std::sync::Arc;
 
 /// A response extension: the route to log and count a request under, in place of the router's template.

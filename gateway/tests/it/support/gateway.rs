@@ -53,9 +53,14 @@ impl Gateway {
         }
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     /// Asks it to stop, as an orchestrator does.
     pub async fn terminate(&self) {
-        let id = self.child.id().unwrap().to_string();
+        let id = self.id().to_string();
         let status = Command::new("kill")
             .args(["-TERM", &id])
             .status()

@@ -4,6 +4,9 @@ mod lists;
 mod scalars;
 mod words;
 
+pub use lists::TextOrTable;
+pub use words::{WEB_URL, parse_web_url};
+
 use super::error::{ConfigError, Origin};
 use super::path::dotted;
 use super::reading::{Effective, Reading};
@@ -16,7 +19,7 @@ use std::fmt::Display;
 /// was found, what is allowed) is kept and reported with all others at the end. A key nobody asked for is refused as
 /// unknown. Values from environment variables and `--set` are text and are read leniently: `"8"` is an integer,
 /// `"true"` a boolean, `"a,b"` a list.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Section<'a> {
     reading: &'a Reading,
     path: Vec<String>,
@@ -62,8 +65,13 @@ impl<'a> Section<'a> {
     }
 
     pub(super) fn invalid(&mut self, key: &str, node: &Node, allowed: &dyn Display) {
+        // An empty table has lost its place; the file it is in is known still.
+        let origin = match node.first_origin() {
+            Origin::Default => self.reading.home(),
+            origin => origin,
+        };
         self.reading.complain(ConfigError::Invalid {
-            origin: node.first_origin().clone(),
+            origin: origin.clone(),
             key: self.key(key),
             found: node.kind.to_string(),
             allowed: allowed.to_string(),

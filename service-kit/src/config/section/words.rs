@@ -56,7 +56,20 @@ impl Section<'_> {
             allowed,
             |uri: &http::Uri| values::show_text(&uri.to_string()),
             |kind, _| match kind {
-                Kind::String(text) => values::parse_base_url(text),
+                Kind::String(text) => values::parse_base_url(text, &["http"]),
+                _ => None,
+            },
+        )
+    }
+
+    /// Like [`url`](Self::url), with `https` as well.
+    pub fn web_url(&mut self, key: &str) -> Option<http::Uri> {
+        self.scalar(
+            key,
+            WEB_URL,
+            |uri: &http::Uri| values::show_text(&uri.to_string()),
+            |kind, _| match kind {
+                Kind::String(text) => parse_web_url(text),
                 _ => None,
             },
         )
@@ -136,6 +149,14 @@ impl Section<'_> {
             },
         )
     }
+}
+
+/// What [`Section::web_url`] takes.
+pub const WEB_URL: &str = "an address like \"http://127.0.0.1:8081\" or \"https://shop.example\" (http or https only, no user name, query or fragment)";
+
+/// The value of [`Section::web_url`].
+pub fn parse_web_url(text: &str) -> Option<http::Uri> {
+    values::parse_base_url(text, &["http", "https"])
 }
 
 pub(super) struct OneOf<'a>(&'a [&'a str]);

@@ -1,0 +1,84 @@
+//! From what is written to [`Gateway`]. Every part reads its keys and checks them at once; only what the parts have to do with each
+//! other (names, routes, inherited policies) is put together afterwards. What is wrong is noted where it stands, and reading goes
+//! on, so that everything wrong is said in one go.
+
+mod discovery;
+mod endpoint_health;
+mod fields;
+mod guards;
+mod levels;
+mod names;
+mod parse;
+mod routes;
+mod server;
+mod upstream;
+
+use service_kit::config::Section;
+
+use super::{keys::ROOT, model::Gateway, validated::ProductDetails};
+use fields::Fields;
+use levels::Level;
+use names::Names;
+
+/// Reads and checks the whole configuration; everything that is wrong is noted in the section.
+pub fn read(root: &mut Section<'_>) -> Gateway {
+    let mut fields = Fields::new(root.clone(), &ROOT);
+    let workers = server::workers(&mut fields);
+    let zone = fields.parsed("zone", parse::name);
+    let listeners = server::listeners(&mut fields);
+    let limits = server::limits(&mut fields);
+    let forwarding = server::forwarding(&mut fields);
+    let access_log = fields.table_or_empty("access_log").flag("enabled");
+    let defaults = Level::read(fields.table_or_empty("defaults"), "defaults");
+
+    let (mut upstreams, levels): (Vec<_>, Vec<_>) = fields
+        .named("upstreams")
+        .into_iter()
+        .map(|(name, table)| {
+            if parse::name(&name).is_none() {
+                let allowed = "upstreams whose names are made of letters, digits, \"-\", \"_\", \".\" and \":\"";
+                fields.reject("upstreams", allowed);
+            }
+            upstream::read(&name, table)
+        })
+        .unzip();
+    for (upstream, level) in upstreams.iter_mut().zip(&levels) {
+        (upstream.policy, upstream.probe) = levels::of_upstream(&upstream.name, level, &defaults);
+    }
+
+    let names = Names::of(&upstreams);
+    let product_details = fields
+        .table("product_details")
+        .map(|mut table| product_details(&mut table, &names));
+    let guards = routes::Guards {
+        upstreams: &upstreams,
+        levels: &levels,
+        defaults: &defaults,
+    };
+    let routes = routes::read(&mut fields, &names, product_details.is_some(), &guards);
+    Gateway {
+        workers,
+        zone,
+        listeners,
+        limits,
+        forwarding,
+        access_log,
+        upstreams,
+        routes,
+        product_details: product_details.flatten(),
+    }
+}
+
+fn product_details(table: &mut Fields<'_>, names: &Names) -> Option<ProductDetails> {
+    let product = names.find(table, "product");
+    let recommendations = names.find(table, "recommendations");
+    let fallback = table.flag("fallback");
+    Some(ProductDetails {
+        product: product?,
+        recommendations: recommendations?,
+        fallback,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,233 @@
+//! One client's connection.
+
+use std::{
+    cell::Cell, convert::Infallible, net::IpAddr, panic::AssertUnwindSafe, pin::pin, rc::Rc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::{
+    body::Incoming,
+    rt::Executor,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use service_kit::{
+    problem::Problem,
+    runtime::own_errors::{Exchange, OwnErrors},
+};
+use tokio::net::TcpStream;
+use tower::BoxError;
+
+use super::{
+    Worker,
+    detect::{Protocol, detect},
+    io::{ClientIo, Patience},
+    resets::Resets,
+};
+use crate::{
+    config::model::Limits,
+    data::{
+        body::ResponseBody,
+        headers::ConnectionFacts,
+        proxy::{self, Stack},
+    },
+};
+
+/// What is known of a connection.
+#[derive(Debug)]
+pub struct Facts {
+    /// The other side's address.
+    pub peer: IpAddr,
+    /// What upstreams are told of it.
+    pub forwarding: ConnectionFacts,
+    requests_left: Option<Cell<u32>>,
+}
+
+impl Facts {
+    fn new(peer: IpAddr, forwarding: ConnectionFacts, limits: &Limits) -> Self {
+        Self {
+            peer,
+            forwarding,
+            requests_left: limits.requests_per_connection.map(Cell::new),
+        }
+    }
+
+    fn begin_request(&self) {
+        if let Some(left) = &self.requests_left {
+            left.set(left.get().saturating_sub(1));
+        }
+    }
+
+    /// Whether this was the last request that the connection may carry.
+    #[must_use]
+    pub fn is_used_up(&self) -> bool {
+        self.requests_left
+            .as_ref()
+            .is_some_and(|left| left.get() == 0)
+    }
+}
+
+/// How long a client may take to accept some of an answer.
+const WRITE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Serves a connection to its end.
+pub(super) async fn serve<S, B>(worker: &Rc<Worker<S>>, mut stream: TcpStream, peer: IpAddr)
+where
+    S: Stack<B>,
+    B: Body<Data = Bytes, Error = BoxError> + 'static,
+{
+    let limits = &worker.plane.limits;
+    let forwarding = worker.forwarding.connection(Some(peer), false);
+    let facts = Rc::new(Facts::new(peer, forwarding, limits));
+    let first = tokio::select! {
+        first = tokio::time::timeout(limits.idle_timeout, detect(&mut stream)) => first,
+        () = worker.signals.closing.cancelled() => return,
+    };
+    let Ok(Ok((protocol, read_ahead))) = first else {
+        return;
+    };
+    match protocol {
+        Protocol::Http1 => http1(worker, stream, read_ahead.into(), facts).await,
+        Protocol::Http2 => http2(worker, stream, read_ahead.into(), facts).await,
+    }
+}
+
+async fn http1<S, B>(worker: &Rc<Worker<S>>, stream: TcpStream, read_ahead: Bytes, facts: Rc<Facts>)
+where
+    S: Stack<B>,
+    B: Body<Data = Bytes, Error = BoxError> + 'static,
+{
+    let limits = &worker.plane.limits;
+    let exchange = Exchange::default();
+    let patience = Patience {
+        head: Some(limits.header_timeout),
+        idle: limits.idle_timeout,
+        write: WRITE_PATIENCE,
+    };
+    let io = ClientIo::new(stream, read_ahead, exchange.clone(), patience);
+    let io = TokioIo::new(OwnErrors::new(io, exchange.clone()));
+    let service = service_fn(|request| {
+        let turn = exchange.begin();
+        answer(worker, &facts, request, Some(turn))
+    });
+    let connection = http1::Builder::new()
+        .header_read_timeout(None)
+        .max_headers(limits.headers)
+        .max_buf_size(limits.header_bytes + LONGEST_LINE)
+        .serve_connection(io, service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = worker.signals.closing.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = worker.signals.limit.cancelled() => return,
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// What hyper takes of a request line. Whether a head is too large is decided when it is there: hyper could not say what of it is.
+const LONGEST_LINE: usize = 72 << 10;
+
+async fn http2<S, B>(worker: &Rc<Worker<S>>, stream: TcpStream, read_ahead: Bytes, facts: Rc<Facts>)
+where
+    S: Stack<B>,
+    B: Body<Data = Bytes, Error = BoxError> + 'static,
+{
+    let limits = &worker.plane.limits;
+    let exchange = Exchange::default();
+    let patience = Patience {
+        head: None,
+        idle: limits.idle_timeout,
+        write: WRITE_PATIENCE,
+    };
+    let io = TokioIo::new(ClientIo::new(
+        stream,
+        read_ahead,
+        exchange.clone(),
+        patience,
+    ));
+    let resets = Resets::new(limits.http2.resets);
+    let service = {
+        let (worker, facts, resets) = (worker.clone(), facts.clone(), resets.clone());
+        service_fn(move |request| {
+            let turn = exchange.begin();
+            let unanswered = resets.begin();
+            let (worker, facts) = (worker.clone(), facts.clone());
+            async move {
+                let answer = answer(&worker, &facts, request, Some(turn)).await;
+                unanswered.answered();
+                answer
+            }
+        })
+    };
+    let connection = http2::Builder::new(LocalExecutor)
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.http2.streams)
+        .max_pending_accept_reset_streams(limits.http2.resets)
+        .max_local_error_reset_streams(limits.http2.resets)
+        .max_header_list_size(limits.http2.header_list)
+        .initial_connection_window_size(limits.http2.window)
+        .initial_stream_window_size(limits.http2.window)
+        .serve_connection(io, service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = resets.used_up() => {
+            tracing::debug!(peer = %facts.peer, "an HTTP/2 connection was closed: too many requests were reset before they were answered");
+            return;
+        }
+        () = worker.signals.closing.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = worker.signals.limit.cancelled() => return,
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "an HTTP/2 connection ended early");
+    }
+}
+
+/// Spawns on the worker's own thread.
+#[derive(Debug, Clone, Copy)]
+struct LocalExecutor;
+
+impl<F: Future<Output = ()> + 'static> Executor<F> for LocalExecutor {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}
+
+/// A panic costs its own request, not the connection.
+///
+/// Unwind safety: nothing of a request that panicked is used again; what it shares with others is in atomics and cells that a
+/// panic leaves usable.
+async fn answer<S, B>(
+    worker: &Worker<S>,
+    facts: &Facts,
+    request: Request<Incoming>,
+    turn: Option<service_kit::runtime::own_errors::Turn>,
+) -> Result<Response<ResponseBody<B>>, Infallible>
+where
+    S: Stack<B>,
+    B: Body<Data = Bytes, Error = BoxError>,
+{
+    facts.begin_request();
+    let answered = AssertUnwindSafe(proxy::serve(worker, facts, request, turn))
+        .catch_unwind()
+        .await;
+    Ok(answered.unwrap_or_else(|_| proxy::answer(Problem::internal())))
+}

@@ -1,0 +1,3 @@
+pub mod directory;
+pub mod follow;
+pub mod name_server;

@@ -1,0 +1,3 @@
+pub mod checks;
+pub mod endpoints;
+pub mod server;
