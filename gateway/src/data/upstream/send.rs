@@ -142,7 +142,8 @@ async fn attempt(
     loop {
         let mut lease = match node.pool.checkout() {
             Some(lease) => lease,
-            None => node.pool.connect().await?,
+            // In a box, because there is seldom need of it, and the future of every request would have room for it.
+            None => Box::pin(node.pool.connect()).await?,
         };
         match lease.send(request).await {
             Ok(response) => return Ok((response, lease)),
