@@ -1,0 +1,57 @@
+//! A gateway that stops under load, and one that takes over from another.
+
+use crate::support::{
+    backend::Backend,
+    gateway::Gateway,
+    load::{Load, Manner, Seen, all_well, failures},
+    setup::{GUARDED, alone, backends, configuration},
+};
+
+fn config(backends: &[Backend]) -> std::path::PathBuf {
+    let urls: Vec<_> = backends.iter().map(Backend::url).collect();
+    configuration(&format!("endpoints = {urls:?}\n{GUARDED}"))
+}
+
+#[tokio::test]
+async fn what_has_been_accepted_is_answered() {
+    let _alone = alone().await;
+    let backends: [Backend; 3] = backends().await;
+    let delay = ["drain.delay=1s".to_owned()];
+    let mut gateway = Gateway::start(&config(&backends), &delay).await;
+    let mut load = Load::start(gateway.http, 4, Manner::pausing(5));
+    load.more(gateway.http, 4, Manner::anew(5));
+    load.further(300).await;
+    gateway.terminate().await;
+    assert_eq!(gateway.ended().await, Some(0));
+    let samples = load.end().await;
+    for sample in failures(&samples) {
+        // There is nobody any more.
+        let is_refused =
+            matches!(&sample.seen, Seen::Failed(why) if why.starts_with("connecting: "));
+        assert!(is_refused, "{sample:?}");
+    }
+}
+
+#[tokio::test]
+async fn another_one_takes_over() {
+    let _alone = alone().await;
+    let backends: [Backend; 3] = backends().await;
+    let config = config(&backends);
+    let delay = "drain.delay=500ms".to_owned();
+    let mut gateway = Gateway::start(&config, std::slice::from_ref(&delay)).await;
+    let address = gateway.http;
+    let mut load = Load::start(address, 4, Manner::pausing(5));
+    load.more(address, 4, Manner::anew(5));
+    load.further(200).await;
+    for _ in 0..4 {
+        let listen = format!("listen={address}");
+        let next = Gateway::start(&config, &[delay.clone(), listen]).await;
+        assert_eq!(next.http, address);
+        load.further(100).await;
+        gateway.terminate().await;
+        assert_eq!(gateway.ended().await, Some(0));
+        load.further(100).await;
+        gateway = next;
+    }
+    all_well(&load.end().await);
+}
