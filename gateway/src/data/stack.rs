@@ -16,6 +16,7 @@ use tower_breaker::{
 
 use super::{
     body::{Outgoing, RequestBodyError, ResponseBody},
+    endpoints::NoneAvailable,
     hedge::HedgeLayer,
     maybe::MaybeLayer,
     retry,
@@ -96,7 +97,9 @@ pub fn stack(
 fn replaces<B>(on_refused: bool, on_failed: bool, result: Result<&Response<B>, &BoxError>) -> bool {
     match result {
         Ok(response) => on_failed && HttpStatus::is_failure(response.status()),
-        Err(error) if Refused::find(&**error).is_some() => on_refused,
+        Err(error) if Refused::find(&**error).is_some() || error.is::<NoneAvailable>() => {
+            on_refused
+        }
         Err(error) => on_failed && RequestBodyError::find(&**error).is_none(),
     }
 }

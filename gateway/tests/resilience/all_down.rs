@@ -189,7 +189,7 @@ async fn found_so_by_checks() {
     let checks = r#"
 timeout = "1s"
 retry = { attempts = 3, budget = { per_second = 100 } }
-health = { kind = "http", path = "/health", interval = "200ms", timeout = "2s", unhealthy_after = 1, healthy_after = 1 }
+health = { kind = "http", path = "/health", interval = "500ms", timeout = "500ms", unhealthy_after = 2, healthy_after = 1 }
 "#;
     let gateway = in_front_of(&backends, checks).await;
     let load = Load::start(gateway.http, CLIENTS, Manner::pausing(100));

@@ -140,7 +140,10 @@ async fn bodies_are_sent_again_up_to_the_bound() {
             Body::from(vec![b'x'; size])
         };
         let answer = send(&gateway, Method::PUT, body).await;
-        assert!(answer.status == 200 || answer.status == 503);
+        assert!(
+            answer.status == 200 || answer.status == 503,
+            "streamed: {streamed}: {answer:?}"
+        );
         refused += usize::from(answer.status == 503);
     }
     assert_eq!(arrived(&mut backends).await, before + 20);

@@ -10,6 +10,7 @@ use crate::{
     config::model::Retry,
     data::{
         body::{Outgoing, RequestBodyError},
+        endpoints::NoneAvailable,
         upstream::connect::ConnectError,
     },
 };
@@ -80,6 +81,8 @@ impl<B> ClassifyCall<Response<B>, BoxError> for RetryJudgeCall {
             Ok(response) if self.rules.statuses.contains(&response.status()) => self.is_repeatable,
             Ok(_) => return Verdict::Success,
             Err(error) if RequestBodyError::find(&**error).is_some() => false,
+            // Nobody was asked. There will be nobody in a moment either, and the budget is for those who can be helped.
+            Err(error) if error.is::<NoneAvailable>() => false,
             Err(error) if error.is::<ConnectError>() => true,
             Err(_) => self.is_repeatable,
         };

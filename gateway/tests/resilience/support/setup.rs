@@ -38,6 +38,6 @@ pub async fn with(upstream: &str, set: &[String]) -> Gateway {
 
 pub fn configuration(upstream: &str) -> std::path::PathBuf {
     config::file(&format!(
-        "workers = 2\n[access_log]\nenabled = false\n[upstreams.only]\n{upstream}\n[[route]]\npath = \"/{{*rest}}\"\nupstream = \"only\"\n"
+        "workers = 2\nmax_body = \"1MiB\"\n[access_log]\nenabled = false\n[upstreams.only]\n{upstream}\n[[route]]\npath = \"/{{*rest}}\"\nupstream = \"only\"\n"
     ))
 }
