@@ -38,4 +38,5 @@ mod hedging;
 mod names;
 mod one_of_three;
 mod overload;
+mod panics;
 mod retries;

@@ -245,10 +245,13 @@ mod tests {
         Arc::new(TpsBudget::new(Duration::from_secs(1), retries, 0.0))
     }
 
-    /// What attempts do, one after the other: how long they take, and their status, or none for a failure.
+    /// What an attempt does: how long it takes, in milliseconds, and its status, or none for a failure.
+    type Does = (u64, Option<u16>);
+
+    /// What attempts do, one after the other.
     #[derive(Clone)]
     struct Script {
-        attempts: Rc<RefCell<Vec<(u64, Option<u16>)>>>,
+        attempts: Rc<RefCell<Vec<Does>>>,
         begun: Rc<Cell<usize>>,
         ended: Rc<Cell<usize>>,
     }
@@ -264,7 +267,7 @@ mod tests {
     }
 
     impl Script {
-        fn new(attempts: &[(u64, Option<u16>)]) -> Self {
+        fn new(attempts: &[Does]) -> Self {
             let mut attempts = attempts.to_vec();
             attempts.reverse();
             Self {
@@ -296,7 +299,7 @@ mod tests {
     /// Ready to make second attempts, as enough is known; each took a millisecond.
     async fn hedged(
         retries: u32,
-        attempts: &[(u64, Option<u16>)],
+        attempts: &[Does],
     ) -> Hedged<impl Service<Request<Outgoing>, Response = Response<()>, Error = BoxError> + Clone>
     {
         let script = Script::new(attempts);

@@ -103,9 +103,10 @@ async fn first<S>(worker: &Worker<S>, stream: &mut TcpStream) -> Option<(Protoco
     let first = tokio::select! {
         biased;
         first = tokio::time::timeout(worker.plane.limits.idle_timeout, detecting.as_mut()) => first,
-        () = worker.signals.closing.cancelled() => {
-            tokio::time::timeout(FIRST_WORDS, detecting).await
-        }
+        () = worker.signals.closing.cancelled() => tokio::select! {
+            first = tokio::time::timeout(FIRST_WORDS, detecting) => first,
+            () = worker.signals.limit.cancelled() => return None,
+        },
     };
     first.ok()?.ok()
 }
