@@ -93,10 +93,15 @@ async fn killed() {
 async fn hung() {
     let _alone = alone().await;
     let mut three = Three::start().await;
+    let before = three.bad().count().await;
     three.bad().stop().await;
-    // It cannot be asked while it is stopped: what came is seen afterwards.
+    let began = tokio::time::Instant::now();
     three.load.further(3 * PHASE).await;
     three.bad().go_on().await;
+    // It could not be asked while it was stopped. What was sent to it lies there, and it finds that now.
+    let arrived = three.bad().count().await - before;
+    let rests = began.elapsed().as_millis() as usize / 900 + 2;
+    assert!(arrived <= 3 + 6 + 6 + rests, "{arrived} arrivals");
     three.comes_back().await;
     all_well(&three.end().await);
 }
