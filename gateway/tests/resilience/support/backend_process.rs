@@ -205,7 +205,7 @@ async fn answer(
         Mode::Hang => std::future::pending().await,
         Mode::Truncate => truncated(),
         Mode::Break => return Err(std::io::Error::other("told to")),
-        Mode::Flap(ms) if now() / 1000 / ms % 2 == 0 => {
+        Mode::Flap(ms) if (now() / 1000 / ms).is_multiple_of(2) => {
             return Err(std::io::Error::other("flapping"));
         }
         Mode::Flap(_) => whole(),
