@@ -113,7 +113,13 @@ impl Reading {
             .map(|piece| piece.len() as u64)
             .sum();
         let Some(source) = &kept.source else {
-            return SizeHint::with_exact(left);
+            let mut hint = SizeHint::with_exact(left);
+            if kept.trailers.is_some() {
+                // HTTP/1 has no trailers where a length is announced.
+                hint = SizeHint::new();
+                hint.set_lower(left);
+            }
+            return hint;
         };
         let rest = source.size_hint();
         let mut hint = SizeHint::new();
@@ -174,6 +180,7 @@ mod tests {
         assert_eq!(first.1.as_ref().unwrap()["x-sum"], "7");
         for copy in copies {
             assert!(copy.is_kept());
+            assert_eq!(copy.size_hint().exact(), None, "it would have no trailers");
             assert_eq!(all(copy).await, first);
         }
     }
