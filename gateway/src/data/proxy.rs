@@ -1,6 +1,10 @@
 //! The way of a request through a worker: let in, routed, sent on, and its answer sent back.
 
-use std::{pin::pin, rc::Rc, time::Instant};
+use std::{
+    pin::pin,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{
@@ -21,6 +25,7 @@ use super::{
     admit::{Refusal, admit, headers_fit},
     answer_check::check_answer,
     body::{Outgoing, RequestBodyError, ResponseBody},
+    endpoints::NoneAvailable,
     exchange::Exchange,
     headers::{Answered, Asked, Names, Prepared},
     host::Host,
@@ -357,11 +362,18 @@ fn failed<B>(upstream: &str, error: &BoxError, exchange: &Exchange) -> Response<
         Some(RequestBodyError::TooSlow) => too_slow(),
         Some(RequestBodyError::Broken(_)) => Problem::bad_request("The request body broke off"),
         None if error.is::<Elapsed>() && exchange.waits_for_client() => too_slow(),
+        None if error.is::<NoneAvailable>() => {
+            Problem::unavailable("No instance of the service behind this path is well")
+                .retry_after(SOON)
+        }
         None => problem::from_stack_error(error),
     };
     tracing::debug!(upstream, %error, status = problem.status().as_u16(), "proxied request failed");
     answer(problem)
 }
+
+/// When endpoints may be well again, if nothing is known of that.
+const SOON: Duration = Duration::from_secs(1);
 
 fn too_slow() -> Problem {
     Problem::of(StatusCode::REQUEST_TIMEOUT).detail("The request body did not arrive in time")

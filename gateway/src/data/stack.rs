@@ -16,6 +16,7 @@ use tower_breaker::{
 
 use super::{
     body::{Outgoing, RequestBodyError, ResponseBody},
+    endpoints::NoneAvailable,
     hedge::HedgeLayer,
     maybe::MaybeLayer,
     retry,
@@ -37,7 +38,7 @@ use crate::config::model::{Fallback, Policy};
 /// 6. time-out: of one attempt, to the head of its answer
 /// 7. balancer, the endpoint's own breaker, connection ([`send`])
 ///
-/// All of it is typed and is of one thread: no call is boxed.
+/// All of it is typed and is of one thread. The innermost call is in a box (0144), none around it is.
 pub fn stack(
     policy: &Policy,
     retry: Option<&retry::Policy>,
@@ -88,15 +89,18 @@ pub fn stack(
         .option_layer(retry.cloned().map(RetryLayer::new))
         .option_layer(hedge)
         .option_layer(policy.timeout.map(TimeoutLayer::new))
+        // The one box on the way: what is in it is some two kilobytes, and each guard around it would move them.
         .service(service_fn(move |request| {
-            send(upstream.clone(), request, patience)
+            Box::pin(send(upstream.clone(), request, patience))
         }))
 }
 
 fn replaces<B>(on_refused: bool, on_failed: bool, result: Result<&Response<B>, &BoxError>) -> bool {
     match result {
         Ok(response) => on_failed && HttpStatus::is_failure(response.status()),
-        Err(error) if Refused::find(&**error).is_some() => on_refused,
+        Err(error) if Refused::find(&**error).is_some() || error.is::<NoneAvailable>() => {
+            on_refused
+        }
         Err(error) => on_failed && RequestBodyError::find(&**error).is_none(),
     }
 }

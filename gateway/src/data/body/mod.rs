@@ -4,6 +4,8 @@ mod error;
 mod outgoing;
 mod replay;
 mod response;
+#[cfg(test)]
+pub mod testing;
 
 pub use error::RequestBodyError;
 pub use outgoing::Outgoing;

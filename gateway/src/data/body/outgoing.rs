@@ -65,6 +65,12 @@ impl Outgoing {
         Self { content, exchange }
     }
 
+    #[cfg(test)]
+    pub(super) fn empty(exchange: Rc<Exchange>) -> Self {
+        let content = Content::Empty;
+        Self { content, exchange }
+    }
+
     /// The exchange that it is part of.
     #[must_use]
     pub fn exchange(&self) -> &Rc<Exchange> {

@@ -113,7 +113,13 @@ impl Reading {
             .map(|piece| piece.len() as u64)
             .sum();
         let Some(source) = &kept.source else {
-            return SizeHint::with_exact(left);
+            let mut hint = SizeHint::with_exact(left);
+            if kept.trailers.is_some() {
+                // HTTP/1 has no trailers where a length is announced.
+                hint = SizeHint::new();
+                hint.set_lower(left);
+            }
+            return hint;
         };
         let rest = source.size_hint();
         let mut hint = SizeHint::new();
@@ -137,5 +143,113 @@ impl Kept {
         }
         self.room -= data.len();
         self.pieces.push(data.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use http_body::Body;
+    use http_body_util::BodyExt;
+
+    use super::super::{
+        Outgoing,
+        testing::{coming, data, exchange, outgoing, trailers},
+    };
+    use super::*;
+
+    async fn all(body: Outgoing) -> (Bytes, Option<HeaderMap>) {
+        let collected = body.collect().await.unwrap();
+        let trailers = collected.trailers().cloned();
+        (collected.to_bytes(), trailers)
+    }
+
+    async fn next(body: &mut Outgoing) -> Bytes {
+        let frame = body.frame().await.unwrap().unwrap();
+        frame.into_data().unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_was_sent_once_can_be_sent_again_to_its_last_trailer() {
+        let body = outgoing(vec![data("one "), data("two"), trailers("x-sum", "7")]).await;
+        let body = body.kept(7);
+        let copies = [body.copy().unwrap(), body.copy().unwrap()];
+        let first = all(body).await;
+        assert_eq!(first.0, "one two");
+        assert_eq!(first.1.as_ref().unwrap()["x-sum"], "7");
+        for copy in copies {
+            assert!(copy.is_kept());
+            assert_eq!(copy.size_hint().exact(), None, "it would have no trailers");
+            assert_eq!(all(copy).await, first);
+        }
+    }
+
+    #[tokio::test]
+    async fn another_reading_begins_with_what_came_and_goes_on_with_what_comes() {
+        let (sender, incoming) = coming().await;
+        let mut first = Outgoing::new(incoming, 100, None, exchange()).kept(100);
+        let mut second = first.copy().unwrap();
+        sender.send(data("one ")).unwrap();
+        assert_eq!(next(&mut first).await, "one ");
+        drop(first);
+        assert_eq!(next(&mut second).await, "one ");
+        assert!(!second.is_end_stream());
+        sender.send(data("two")).unwrap();
+        drop(sender);
+        let third = second.copy().unwrap();
+        assert_eq!(all(second).await.0, "two");
+        assert_eq!(all(third).await.0, "one two");
+    }
+
+    #[tokio::test]
+    async fn what_grows_beyond_the_bound_is_sent_whole_but_once() {
+        let mut body = outgoing(vec![data("1234"), data("5678"), data("9")]).await;
+        body = body.kept(7);
+        let copy = body.copy().unwrap();
+        assert_eq!(next(&mut body).await, "1234");
+        assert!(copy.is_kept());
+        assert_eq!(next(&mut body).await, "5678");
+        assert!(!copy.is_kept() && !body.is_kept());
+        assert_eq!(all(body).await.0, "9");
+    }
+
+    #[tokio::test]
+    async fn the_length_is_that_of_the_whole_in_every_reading() {
+        let body = outgoing(vec![data("12345")]).await.kept(100);
+        let copy = body.copy().unwrap();
+        let exact = copy.size_hint().exact();
+        assert_eq!(body.size_hint().exact(), exact);
+        assert_eq!(all(body).await.0, "12345");
+        assert_eq!(copy.size_hint().lower(), 5);
+        assert_eq!(all(copy).await.0, "12345");
+    }
+
+    #[tokio::test]
+    async fn what_broke_off_cannot_be_sent_again() {
+        let body = outgoing(vec![data("1"), Err(io::Error::other("gone"))]).await;
+        let body = body.kept(100);
+        let copy = body.copy().unwrap();
+        let error = body.collect().await.unwrap_err();
+        assert!(matches!(error, RequestBodyError::Broken(_)), "{error}");
+        assert!(!copy.is_kept());
+    }
+
+    #[tokio::test]
+    async fn too_much_is_too_much_in_the_first_reading() {
+        let (sender, incoming) = coming().await;
+        let body = Outgoing::new(incoming, 3, None, exchange()).kept(100);
+        sender.send(data("1234")).unwrap();
+        let error = body.collect().await.unwrap_err();
+        assert!(matches!(error, RequestBodyError::TooLarge(3)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn nothing_can_be_copied_and_a_stream_cannot() {
+        let empty = outgoing(Vec::new()).await;
+        assert!(!empty.is_kept(), "it is not known yet that it is empty");
+        let nothing = Outgoing::nothing(exchange());
+        assert!(nothing.is_kept() && nothing.copy().unwrap().is_empty());
+        assert!(outgoing(vec![data("1")]).await.copy().is_none());
     }
 }

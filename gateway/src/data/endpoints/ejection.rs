@@ -170,6 +170,9 @@ impl Shared {
             return;
         }
         self.begin_slowly(endpoint, now);
+        // What it was like when it failed would keep it without requests for as long as it takes to forget that: after time-outs a
+        // minute and more.
+        endpoint.latency().forget();
         endpoint.clear_flags(OUT | HELD);
         self.publish(&mut book);
     }

@@ -250,6 +250,7 @@ impl Shared {
         }
         let brought_back = if is_healthy {
             self.begin_slowly(endpoint, now);
+            endpoint.latency().forget();
             endpoint.clear_flags(UNHEALTHY);
             // It may be ejected, and the only one that is well.
             self.keep_enough(&book, None, now)

@@ -59,6 +59,12 @@ impl PeakEwma {
         });
     }
 
+    /// Nothing is known any more: the endpoint is not what it was.
+    #[cold]
+    pub(super) fn forget(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
     // `next` is given the average as it is by now.
     #[inline]
     fn update(&self, now: Moment, next: impl Fn(f64) -> f64) {
@@ -165,6 +171,16 @@ mod tests {
     #[test]
     fn nothing_is_known_at_first() {
         assert_eq!(PeakEwma::default().get(at(0)), None);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_known() {
+        let ewma = PeakEwma::default();
+        penalize(&ewma, ms(1_000), at(0));
+        ewma.forget();
+        assert_eq!(ewma.get(at(1)), None);
+        observe(&ewma, ms(2), at(2));
+        assert!(close(ewma.get(at(2)).unwrap(), 2.0 * MS));
     }
 
     #[test]

@@ -208,3 +208,190 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, io};
+
+    use http::{Method, StatusCode};
+    use tokio::time::Instant as TokioInstant;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::data::body::testing::{exchange, outgoing};
+
+    const HEDGE: model::Hedge = model::Hedge {
+        percentile: 0.9,
+        at_least: Duration::from_millis(50),
+        minimum_calls: 3,
+    };
+
+    fn retry() -> model::Retry {
+        model::Retry {
+            attempts: 2,
+            methods: Vec::new(),
+            body: 64 << 10,
+            backoff: Duration::ZERO,
+            backoff_max: Duration::ZERO,
+            budget_ratio: 0.2,
+            budget_per_second: 10,
+            retry_after: Duration::ZERO,
+            statuses: Vec::new(),
+        }
+    }
+
+    fn budget(retries: u32) -> Arc<TpsBudget> {
+        // What is there at once is all there is within its time.
+        Arc::new(TpsBudget::new(Duration::from_secs(1), retries, 0.0))
+    }
+
+    /// What an attempt does: how long it takes, in milliseconds, and its status, or none for a failure.
+    type Does = (u64, Option<u16>);
+
+    /// What attempts do, one after the other.
+    #[derive(Clone)]
+    struct Script {
+        attempts: Rc<RefCell<Vec<Does>>>,
+        begun: Rc<Cell<usize>>,
+        ended: Rc<Cell<usize>>,
+    }
+
+    struct Attempt {
+        ended: Rc<Cell<usize>>,
+    }
+
+    impl Drop for Attempt {
+        fn drop(&mut self) {
+            self.ended.set(self.ended.get() + 1);
+        }
+    }
+
+    impl Script {
+        fn new(attempts: &[Does]) -> Self {
+            let mut attempts = attempts.to_vec();
+            attempts.reverse();
+            Self {
+                attempts: Rc::new(RefCell::new(attempts)),
+                begun: Rc::default(),
+                ended: Rc::default(),
+            }
+        }
+
+        async fn attempt(self) -> Result<Response<()>, BoxError> {
+            let (takes, status) = self.attempts.borrow_mut().pop().unwrap_or((1, Some(200)));
+            self.begun.set(self.begun.get() + 1);
+            let _attempt = Attempt {
+                ended: self.ended.clone(),
+            };
+            tokio::time::sleep(Duration::from_millis(takes)).await;
+            match status {
+                Some(status) => Ok(Response::builder().status(status).body(()).unwrap()),
+                None => Err(io::Error::other("told to").into()),
+            }
+        }
+    }
+
+    struct Hedged<S> {
+        service: S,
+        script: Script,
+    }
+
+    /// Ready to make second attempts, as enough is known; each took a millisecond.
+    async fn hedged(
+        retries: u32,
+        attempts: &[Does],
+    ) -> Hedged<impl Service<Request<Outgoing>, Response = Response<()>, Error = BoxError> + Clone>
+    {
+        let script = Script::new(attempts);
+        let known = Rc::new(Cell::new(false));
+        let inner = {
+            let (script, known) = (script.clone(), known.clone());
+            tower::service_fn(move |_| {
+                let script = if known.get() {
+                    script.clone()
+                } else {
+                    Script::new(&[])
+                };
+                script.attempt()
+            })
+        };
+        let service = HedgeLayer::new(&HEDGE, &retry(), budget(retries)).layer(inner);
+        for _ in 0..3 {
+            service.clone().oneshot(get()).await.unwrap();
+        }
+        known.set(true);
+        Hedged { service, script }
+    }
+
+    fn get() -> Request<Outgoing> {
+        Request::new(Outgoing::nothing(exchange()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_second_wins_and_the_first_is_given_up() {
+        let Hedged { service, script } = hedged(10, &[(10_000, Some(200)), (5, Some(201))]).await;
+        let began = TokioInstant::now();
+        let answer = service.oneshot(get()).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::CREATED);
+        let took = began.elapsed();
+        assert!((55..60).contains(&took.as_millis()), "{took:?}");
+        assert_eq!((script.begun.get(), script.ended.get()), (2, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_wins_and_the_second_is_given_up() {
+        let Hedged { service, script } = hedged(10, &[(60, Some(200)), (10_000, Some(201))]).await;
+        assert_eq!(service.oneshot(get()).await.unwrap().status(), 200);
+        assert_eq!((script.begun.get(), script.ended.get()), (2, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_quick_is_asked_for_once() {
+        let Hedged { service, script } = hedged(10, &[(45, Some(200))]).await;
+        service.oneshot(get()).await.unwrap();
+        assert_eq!(script.begun.get(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_waits_for_the_other_attempt() {
+        // Of the second,
+        let script = [(100, Some(200)), (5, None)];
+        let hedged_ = hedged(10, &script).await;
+        let answer = hedged_.service.oneshot(get()).await;
+        assert_eq!(answer.unwrap().status(), 200);
+        // of the first,
+        let script = [(60, None), (100, Some(201))];
+        let hedged_ = hedged(10, &script).await;
+        let answer = hedged_.service.oneshot(get()).await;
+        assert_eq!(answer.unwrap().status(), 201);
+        // and of both.
+        let script = [(60, None), (100, None)];
+        let hedged_ = hedged(10, &script).await;
+        hedged_.service.oneshot(get()).await.unwrap_err();
+        assert_eq!(hedged_.script.ended.get(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_is_none_without_budget() {
+        let slow = [(100, Some(200)), (100, Some(200)), (100, Some(200))];
+        let Hedged { service, script } = hedged(1, &slow).await;
+        service.clone().oneshot(get()).await.unwrap();
+        assert_eq!(script.begun.get(), 2);
+        service.oneshot(get()).await.unwrap();
+        assert_eq!(script.begun.get(), 3, "no second one");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_not_be_repeated_or_has_a_body_is_sent_once() {
+        for (method, body) in [
+            (Method::POST, Outgoing::nothing(exchange())),
+            (Method::PUT, outgoing(Vec::new()).await.kept(100)),
+        ] {
+            let Hedged { service, script } = hedged(10, &[(1_000, Some(200))]).await;
+            let mut request = Request::new(body);
+            *request.method_mut() = method;
+            service.oneshot(request).await.unwrap();
+            assert_eq!(script.begun.get(), 1);
+        }
+    }
+}

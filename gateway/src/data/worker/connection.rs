@@ -41,6 +41,7 @@ use crate::{
         body::ResponseBody,
         headers::ConnectionFacts,
         proxy::{self, Stack},
+        upstream::pool::USUAL_HEADERS,
     },
 };
 
@@ -90,17 +91,31 @@ where
     let limits = &worker.plane.limits;
     let forwarding = worker.forwarding.connection(Some(peer), false);
     let facts = Rc::new(Facts::new(peer, forwarding, limits));
-    let first = tokio::select! {
-        first = tokio::time::timeout(limits.idle_timeout, detect(&mut stream)) => first,
-        () = worker.signals.closing.cancelled() => return,
-    };
-    let Ok(Ok((protocol, read_ahead))) = first else {
+    let Some((protocol, read_ahead)) = first(worker, &mut stream).await else {
         return;
     };
     match protocol {
         Protocol::Http1 => http1(worker, stream, read_ahead.into(), facts).await,
         Protocol::Http2 => http2(worker, stream, read_ahead.into(), facts).await,
     }
+}
+
+/// A client that has just connected has something to say: its first bytes may be under way when the drain begins, or lie there unread
+/// because it was accepted at that moment. To close on it then would fail a request.
+const FIRST_WORDS: Duration = Duration::from_secs(1);
+
+/// What the client begins with. `None`: nothing that should be answered.
+async fn first<S>(worker: &Worker<S>, stream: &mut TcpStream) -> Option<(Protocol, Vec<u8>)> {
+    let mut detecting = pin!(detect(stream));
+    let first = tokio::select! {
+        biased;
+        first = tokio::time::timeout(worker.plane.limits.idle_timeout, detecting.as_mut()) => first,
+        () = worker.signals.closing.cancelled() => tokio::select! {
+            first = tokio::time::timeout(FIRST_WORDS, detecting) => first,
+            () = worker.signals.limit.cancelled() => return None,
+        },
+    };
+    first.ok()?.ok()
 }
 
 async fn http1<S, B>(worker: &Rc<Worker<S>>, stream: TcpStream, read_ahead: Bytes, facts: Rc<Facts>)
@@ -121,14 +136,18 @@ where
         let turn = exchange.begin();
         answer(worker, &facts, request, Some(turn))
     });
-    let connection = http1::Builder::new()
+    let mut builder = http1::Builder::new();
+    builder
         .header_read_timeout(None)
-        .max_headers(limits.headers)
-        .max_buf_size(limits.header_bytes + LONGEST_LINE)
-        .serve_connection(io, service)
-        .with_upgrades();
+        .max_buf_size(limits.header_bytes + LONGEST_LINE);
+    if limits.headers != USUAL_HEADERS {
+        builder.max_headers(limits.headers);
+    }
+    let connection = builder.serve_connection(io, service).with_upgrades();
     let mut connection = pin!(connection);
+    // What has been read ahead must have been seen by hyper before it is told to end: it takes the connection for unused else.
     let ended = tokio::select! {
+        biased;
         ended = connection.as_mut() => ended,
         () = worker.signals.closing.cancelled() => {
             connection.as_mut().graceful_shutdown();
@@ -189,6 +208,7 @@ where
         .serve_connection(io, service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
+        biased;
         ended = connection.as_mut() => ended,
         () = resets.used_up() => {
             tracing::debug!(peer = %facts.peer, "an HTTP/2 connection was closed: too many requests were reset before they were answered");

@@ -42,9 +42,11 @@ impl Http1Pool {
     #[must_use]
     pub fn new(endpoint: EndpointKey, settings: Pool, limits: &Limits) -> Self {
         let mut handshake = http1::Builder::new();
-        handshake
-            .max_headers(limits.headers)
-            .max_buf_size(limits.header_bytes.max(SMALLEST_BUFFER));
+        handshake.max_buf_size(limits.header_bytes.max(SMALLEST_BUFFER));
+        // hyper keeps as many on the stack as it takes by itself; told so, it would have to fill the place for them first.
+        if limits.headers != USUAL_HEADERS {
+            handshake.max_headers(limits.headers);
+        }
         Self {
             endpoint,
             settings,
@@ -120,6 +122,9 @@ impl Http1Pool {
         self.opened.get()
     }
 }
+
+/// What hyper takes by itself.
+pub const USUAL_HEADERS: usize = 100;
 
 /// hyper refuses less.
 const SMALLEST_BUFFER: usize = 8192;

@@ -6,5 +6,5 @@
 mod http1;
 mod lease;
 
-pub use http1::Http1Pool;
+pub use http1::{Http1Pool, USUAL_HEADERS};
 pub use lease::Lease;
