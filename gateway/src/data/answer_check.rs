@@ -40,7 +40,9 @@ pub fn check_answer(
     headers: &HeaderMap,
     asked_upgrade: bool,
 ) -> Result<(), BadAnswer> {
-    if status == StatusCode::SWITCHING_PROTOCOLS && !asked_upgrade {
+    // HTTP/2 has no such thing (RFC 9113, section 8.6).
+    let may_switch = asked_upgrade && version != Version::HTTP_2;
+    if status == StatusCode::SWITCHING_PROTOCOLS && !may_switch {
         return Err(BadAnswer::UnaskedSwitch);
     }
     if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {

@@ -10,7 +10,7 @@ use crate::{
     config::model::Retry,
     data::{
         body::{Outgoing, RequestBodyError},
-        upstream::connect::ConnectError,
+        upstream::{connect::ConnectError, processed::was_not_processed},
     },
 };
 
@@ -80,7 +80,7 @@ impl<B> ClassifyCall<Response<B>, BoxError> for RetryJudgeCall {
             Ok(response) if self.rules.statuses.contains(&response.status()) => self.is_repeatable,
             Ok(_) => return Verdict::Success,
             Err(error) if RequestBodyError::find(&**error).is_some() => false,
-            Err(error) if error.is::<ConnectError>() => true,
+            Err(error) if error.is::<ConnectError>() || was_not_processed(&**error) => true,
             Err(_) => self.is_repeatable,
         };
         if failed && self.is_kept {

@@ -24,8 +24,9 @@ use tokio::net::TcpStream;
 use tower::BoxError;
 
 use super::{
-    Worker,
-    detect::{Protocol, detect},
+    Front, Worker,
+    detect::Protocol,
+    front::Begun,
     io::{ClientIo, Patience},
 };
 use crate::{
@@ -34,6 +35,7 @@ use crate::{
         body::ResponseBody,
         headers::ConnectionFacts,
         proxy::{self, Stack},
+        tls::Stream,
     },
 };
 
@@ -75,28 +77,42 @@ impl Facts {
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Serves a connection to its end.
-pub(super) async fn serve<S, B>(worker: &Rc<Worker<S>>, mut stream: TcpStream, peer: IpAddr)
-where
+pub(super) async fn serve<S, B>(
+    worker: &Rc<Worker<S>>,
+    stream: TcpStream,
+    peer: IpAddr,
+    front: &Front,
+) where
     S: Stack<B>,
     B: Body<Data = Bytes, Error = BoxError> + 'static,
 {
     let limits = &worker.plane.limits;
-    let forwarding = worker.forwarding.connection(Some(peer), false);
+    let forwarding = worker
+        .forwarding
+        .connection(Some(peer), front.tls.is_some());
     let facts = Rc::new(Facts::new(peer, forwarding, limits));
-    let first = tokio::select! {
-        first = tokio::time::timeout(limits.idle_timeout, detect(&mut stream)) => first,
+    let begun = tokio::select! {
+        begun = front.begin(stream, limits.idle_timeout, limits.header_timeout) => begun,
         () = worker.signals.closing.cancelled() => return,
     };
-    let Ok(Ok((protocol, read_ahead))) = first else {
-        return;
+    let Begun {
+        stream,
+        protocol,
+        read_ahead,
+    } = match begun {
+        Ok(begun) => begun,
+        Err(error) => {
+            tracing::debug!(%error, %peer, listener = &*front.name, "a connection never began");
+            return;
+        }
     };
     match protocol {
-        Protocol::Http1 => http1(worker, stream, read_ahead.into(), facts).await,
-        Protocol::Http2 => http2(worker, stream, read_ahead.into(), facts).await,
+        Protocol::Http1 => http1(worker, stream, read_ahead, facts).await,
+        Protocol::Http2 => http2(worker, stream, read_ahead, facts).await,
     }
 }
 
-async fn http1<S, B>(worker: &Rc<Worker<S>>, stream: TcpStream, read_ahead: Bytes, facts: Rc<Facts>)
+async fn http1<S, B>(worker: &Rc<Worker<S>>, stream: Stream, read_ahead: Bytes, facts: Rc<Facts>)
 where
     S: Stack<B>,
     B: Body<Data = Bytes, Error = BoxError> + 'static,
@@ -139,7 +155,7 @@ where
 /// What hyper takes of a request line. Whether a head is too large is decided when it is there: hyper could not say what of it is.
 const LONGEST_LINE: usize = 72 << 10;
 
-async fn http2<S, B>(worker: &Rc<Worker<S>>, stream: TcpStream, read_ahead: Bytes, facts: Rc<Facts>)
+async fn http2<S, B>(worker: &Rc<Worker<S>>, stream: Stream, read_ahead: Bytes, facts: Rc<Facts>)
 where
     S: Stack<B>,
     B: Body<Data = Bytes, Error = BoxError> + 'static,
@@ -192,7 +208,7 @@ where
 
 /// Spawns on the worker's own thread.
 #[derive(Debug, Clone, Copy)]
-struct LocalExecutor;
+pub struct LocalExecutor;
 
 impl<F: Future<Output = ()> + 'static> Executor<F> for LocalExecutor {
     fn execute(&self, future: F) {
