@@ -31,7 +31,8 @@ pub fn bind(gateway: &Gateway, context: &Context) -> Result<Vec<Vec<Socket>>, St
     };
     share(&mut workers, public, front)?;
     for listener in &gateway.listeners {
-        let failed = |error: &dyn std::fmt::Display| format!("listener {:?}: {error}", listener.name);
+        let failed =
+            |error: &dyn std::fmt::Display| format!("listener {:?}: {error}", listener.name);
         let first = bind_shared(listener.address, BACKLOG)
             .map_err(|error| failed(&format_args!("cannot bind {}: {error}", listener.address)))?;
         let front = front_of(listener, context).map_err(|error| failed(&error))?;

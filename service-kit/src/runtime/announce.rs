@@ -33,7 +33,10 @@ mod tests {
         let plain = line("a", address(1), address(2), &[]);
         let end = "\"ops\":\"127.0.0.1:2\"}\n";
         assert!(plain.ends_with(end), "{plain}");
-        let further = [("tls".to_owned(), address(3)), ("a\"b".to_owned(), address(4))];
+        let further = [
+            ("tls".to_owned(), address(3)),
+            ("a\"b".to_owned(), address(4)),
+        ];
         let read: serde_json::Value =
             serde_json::from_str(&line("a", address(1), address(2), &further)).unwrap();
         assert_eq!(read["listeners"]["tls"], "127.0.0.1:3");

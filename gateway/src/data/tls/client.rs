@@ -36,7 +36,8 @@ impl Connector {
         if !may_be_https {
             return Ok(None);
         }
-        let of_upstream = |error: &dyn fmt::Display| format!("upstreams.{}: {error}", upstream.name);
+        let of_upstream =
+            |error: &dyn fmt::Display| format!("upstreams.{}: {error}", upstream.name);
         Self::of(&upstream.tls)
             .map(Some)
             .map_err(|error| of_upstream(&error).into())
@@ -123,7 +124,9 @@ fn system_roots() -> Arc<RootCertStore> {
         let mut roots = RootCertStore::empty();
         let (added, _) = roots.add_parsable_certificates(found.certs);
         if added == 0 {
-            tracing::warn!("the system trusts no authority: no https endpoint without tls.ca can be reached");
+            tracing::warn!(
+                "the system trusts no authority: no https endpoint without tls.ca can be reached"
+            );
         }
         Arc::new(roots)
     };

@@ -30,7 +30,13 @@ pub(super) async fn until_closing<S, B>(
         };
         match accepted {
             Ok((stream, peer)) => {
-                begin(&worker, stream, peer.ip().to_canonical(), &front, connections);
+                begin(
+                    &worker,
+                    stream,
+                    peer.ip().to_canonical(),
+                    &front,
+                    connections,
+                );
             }
             Err(error) if is_connection_error(&error) => {}
             Err(error) => {
@@ -42,7 +48,13 @@ pub(super) async fn until_closing<S, B>(
     }
     // What the kernel has taken for this listener would be reset when it is closed.
     while let Some(Ok((stream, peer))) = now(&listener).await {
-        begin(&worker, stream, peer.ip().to_canonical(), &front, connections);
+        begin(
+            &worker,
+            stream,
+            peer.ip().to_canonical(),
+            &front,
+            connections,
+        );
     }
 }
 

@@ -5,7 +5,6 @@ use std::{io, net::TcpListener, sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::net::TcpStream;
 
-
 use super::detect::{Protocol, detect};
 use crate::data::tls::{Acceptor, Stream};
 

@@ -254,7 +254,10 @@ impl Http2Lease {
         request: Request<Outgoing>,
     ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Outgoing>>>> + use<>
     {
-        self.connection.sender.borrow_mut().try_send_request(request)
+        self.connection
+            .sender
+            .borrow_mut()
+            .try_send_request(request)
     }
 }
 

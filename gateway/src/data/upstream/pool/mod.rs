@@ -32,8 +32,8 @@ impl Pool {
     pub fn new(dial: Dial, settings: model::Pool, limits: &Limits) -> Self {
         let may_speak_http2 = dial.may_speak_http2();
         let http1 = Rc::new(Http1Pool::new(dial.clone(), settings, limits));
-        let http2 = may_speak_http2
-            .then(|| Rc::new(Http2Pool::new(dial, settings, limits, http1.clone())));
+        let http2 =
+            may_speak_http2.then(|| Rc::new(Http2Pool::new(dial, settings, limits, http1.clone())));
         Self { http1, http2 }
     }
 
