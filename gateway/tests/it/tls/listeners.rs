@@ -139,10 +139,10 @@ async fn a_new_certificate_is_taken_and_a_broken_one_is_not() {
     std::fs::write(&files.1, "no key").unwrap();
     // What was broken has been seen by the time that what comes after it is, or will never be: either way it is not shown.
     let good = authority.sign(&[name]);
-    for _ in 0..10 {
+    for _ in 0..20 {
         let now = shown(&authority.connect(address, name, &[]).await);
         assert_eq!(now, second);
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
     }
     write(&good);
     until("the third certificate is shown", async || {

@@ -20,7 +20,7 @@ async fn gateway(root: &str, upstream: &str) -> Gateway {
 /// A `[[listener]]` with this certificate.
 fn listener((certificate, key): &(impl AsRef<Path>, impl AsRef<Path>)) -> String {
     format!(
-        "[[listener]]\nname = \"secure\"\naddress = \"127.0.0.1:0\"\ntls = {{ certificate = {:?}, key = {:?}, reload = \"20ms\" }}\n",
+        "[[listener]]\nname = \"secure\"\naddress = \"127.0.0.1:0\"\ntls = {{ certificate = {:?}, key = {:?}, reload = \"100ms\" }}\n",
         certificate.as_ref(),
         key.as_ref(),
     )

@@ -192,7 +192,7 @@ async fn checks_speak_tls_as_requests_do() {
         let before = upstream.seen().len();
         let keys = format!(
             "url = \"https://{}\"\ntls = {{ ca = {:?} }}\n\
-             health = {{ kind = \"{kind}\", interval = \"20ms\", timeout = \"10s\", healthy_after = 1, unhealthy_after = 1 }}",
+             health = {{ kind = \"{kind}\", interval = \"2s\", timeout = \"2s\", healthy_after = 1, unhealthy_after = 1 }}",
             upstream.address,
             ca.file()
         );

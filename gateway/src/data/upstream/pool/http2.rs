@@ -20,7 +20,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::sync::oneshot;
 
-use super::{Http1Pool, Lease};
+use super::{Http1Pool, Lease, greeted::Greeted};
 use crate::{
     config::model::{Limits, Pool},
     data::{
@@ -33,8 +33,7 @@ use crate::{
 
 /// The shared connections: one, and another only while all streams of those that are there are in use.
 ///
-/// How many streams a connection may have is the endpoint's to say, and may change. What comes before it has said so is counted
-/// against hyper's first assumption (100), and what is too much then waits inside the connection.
+/// How many streams a connection may have is the endpoint's to say, and may change: a connection is used once it has said so.
 #[derive(Debug)]
 pub struct Http2Pool {
     dial: Dial,
@@ -180,11 +179,17 @@ impl Http2Pool {
 
     async fn share(&self, stream: Stream) -> Result<(), ConnectError> {
         self.is_http1.set(false);
+        let (stream, greeting) = Greeted::new(stream);
         let (sender, connection) = self
             .handshake
             .handshake(TokioIo::new(stream))
             .await
             .map_err(ConnectError::Handshake)?;
+        // Before that nobody knows how many streams there may be; and what does not speak HTTP/2 is found out before a request is sent.
+        tokio::time::timeout(self.dial.limit, greeting)
+            .await
+            .map_err(|_| ConnectError::TimedOut(self.dial.limit))?
+            .map_err(|_| ConnectError::Failed(std::io::ErrorKind::ConnectionReset.into()))?;
         let streams = Rc::new(Cell::new(connection.current_max_send_streams()));
         let seen = streams.clone();
         tokio::task::spawn_local(async move {

@@ -5,6 +5,7 @@
 //! many ([`Http2Pool`]) is shared by all. Which of both an endpoint has is known from the configuration, or from the first
 //! handshake with it.
 
+mod greeted;
 mod http1;
 mod http2;
 mod lease;
