@@ -124,7 +124,7 @@ async fn serve(shared: Arc<Shared>, stream: impl AsyncRead + AsyncWrite + Unpin 
             uri: request.uri().clone(),
             headers: request.headers().clone(),
         });
-        if request.uri().path() == "/leaving" && number % 10 == 0 {
+        if request.uri().path() == "/leaving" && number.is_multiple_of(10) {
             connection.graceful_shutdown();
         }
         let shared = shared.clone();
