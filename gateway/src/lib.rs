@@ -12,6 +12,7 @@ pub mod control;
 pub mod data;
 
 mod app;
+mod commands;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -24,21 +25,25 @@ pub const CONFIGS: &[(&str, &str)] = &[
     ("v2.toml", include_str!("../config/v2.toml")),
 ];
 
-const INFO: ServiceInfo = ServiceInfo {
+/// Every key in one file, which leads nowhere.
+pub const FULL_CONFIG: &str = include_str!("../config/full.toml");
+
+/// What is particular to the gateway's process.
+pub const INFO: ServiceInfo = ServiceInfo {
     name: "gateway",
     version: env!("CARGO_PKG_VERSION"),
     about: "A config-driven API gateway: routes by path, guards every upstream, joins product and recommendations",
     env_prefix: "GATEWAY",
     env_aliases: &[],
     default_config: include_str!("../config/shop.toml"),
-    after_help: "Routes and upstreams: [[route]] path = \"/a/{*rest}\", upstream = \"NAME\"; [upstreams.NAME] url, timeout, \
-                 [upstreams.NAME.bulkhead], [upstreams.NAME.breaker]; [product_details] serves GET /product-details/{id}. \
-                 The gateway itself answers GET /health and GET /circuit-status.\n\n\
+    after_help: "Every key is in docs/gateway/configuration.md and, as an example, in gateway/config/full.toml; `gateway schema` prints a \
+                 JSON Schema for editors. The gateway itself answers GET /health and GET /circuit-status.\n\n\
                  Shipped configurations (gateway/config): shop.toml, built in, routes the whole shop by path; v1.toml and \
                  v2.toml join product and recommendations without and with protection.",
 };
 
 /// Runs the gateway with these command-line arguments, of which the first is the program's name.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    service_kit::run_own(&INFO, args, config::read, app::start)
+    service_kit::run_command(&INFO, args, config::read, commands::ALL)
+        .unwrap_or_else(|args| service_kit::run_own(&INFO, args, config::read, app::start))
 }

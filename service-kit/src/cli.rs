@@ -34,13 +34,27 @@ pub(crate) struct Flags {
     pub stop_on_stdin_eof: bool,
 }
 
+impl Flags {
+    /// What the configuration is read from, for messages.
+    pub fn source_name(&self) -> String {
+        match &self.config {
+            Some(path) => path.display().to_string(),
+            None => "built-in configuration".to_owned(),
+        }
+    }
+}
+
 /// Parses `args`, whose first is the program's name.
 pub(crate) fn parse(
     info: &ServiceInfo,
     args: impl IntoIterator<Item = OsString>,
 ) -> Result<Flags, clap::Error> {
     let matches = command(info).try_get_matches_from(args)?;
-    Ok(Flags {
+    Ok(flags(&matches))
+}
+
+pub(crate) fn flags(matches: &clap::ArgMatches) -> Flags {
+    Flags {
         config: matches.get_one::<PathBuf>("config").cloned(),
         set: matches
             .get_many::<String>("set")
@@ -51,10 +65,10 @@ pub(crate) fn parse(
         check: matches.get_flag("check"),
         print_config: matches.get_flag("print-config"),
         stop_on_stdin_eof: matches.get_flag("stop-on-stdin-eof"),
-    })
+    }
 }
 
-fn command(info: &ServiceInfo) -> clap::Command {
+pub(crate) fn command(info: &ServiceInfo) -> clap::Command {
     use clap::{Arg, ArgAction, value_parser};
     let environment = format!(
         "Environment variables set keys as well: {}__A__B=value sets a.b. Order, later over earlier: defaults, the \
@@ -76,6 +90,7 @@ fn command(info: &ServiceInfo) -> clap::Command {
                 .short('c')
                 .value_name("FILE")
                 .value_parser(value_parser!(PathBuf))
+                .global(true)
                 .help("Read this TOML file instead of the built-in configuration"),
         )
         .arg(
@@ -83,6 +98,7 @@ fn command(info: &ServiceInfo) -> clap::Command {
                 .long("set")
                 .value_name("KEY=VALUE")
                 .action(ArgAction::Append)
+                .global(true)
                 .help("Set one key, such as ops.listen=127.0.0.1:0 (may be given many times)"),
         )
         .arg(

@@ -55,6 +55,7 @@
 #![deny(missing_docs)]
 
 pub mod client;
+pub mod commands;
 pub mod config;
 pub mod extract;
 pub mod faults;
@@ -70,6 +71,7 @@ mod ops;
 mod output;
 
 pub use cli::ServiceInfo;
+pub use commands::run_command;
 pub use runtime::{Context, StartError, run, run_own};
 
 /// The error type of `tower` stacks.

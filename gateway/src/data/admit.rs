@@ -4,12 +4,13 @@ use std::fmt;
 
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode, Version,
-    header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE},
     request::Parts,
     uri::Scheme,
 };
 
 use super::{
+    headers::Names,
     host::Host,
     path::{PathError, SafePath},
 };
@@ -21,6 +22,8 @@ pub struct Admitted<'r> {
     pub path: SafePath<'r>,
     /// The host it asked for. Only HTTP/1.0 may leave it out.
     pub host: Option<Host<'r>>,
+    /// The fields that are there.
+    pub names: Names,
     /// What the client wants the connection to become: the value of `Upgrade`, if `Connection` names it. `h2c` does not count: a
     /// server is free to ignore an upgrade, clients that offer this one go on in HTTP/1.1, and the offer is not passed on.
     pub upgrade: Option<&'r HeaderValue>,
@@ -35,6 +38,8 @@ pub enum Refusal {
     Trace,
     /// `get`: to some servers the same as `GET`, to others (and to routes) not.
     MethodCase,
+    /// A method longer than any there is.
+    MethodTooLong,
     /// A request target longer than this many bytes.
     TargetTooLong(usize),
     /// A path with more than one reading.
@@ -62,7 +67,7 @@ impl Refusal {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Connect | Self::Trace => StatusCode::NOT_IMPLEMENTED,
+            Self::Connect | Self::Trace | Self::MethodTooLong => StatusCode::NOT_IMPLEMENTED,
             Self::TargetTooLong(_) => StatusCode::URI_TOO_LONG,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::HeadersTooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -84,6 +89,7 @@ impl fmt::Display for Refusal {
             Self::Connect => f.write_str("CONNECT is not supported: this gateway opens no tunnels"),
             Self::Trace => f.write_str("TRACE is not supported"),
             Self::MethodCase => f.write_str("methods are written in upper case"),
+            Self::MethodTooLong => f.write_str("the method is longer than any that is known"),
             Self::TargetTooLong(most) => write!(
                 f,
                 "the request's path and query must not be longer than {most} bytes"
@@ -142,12 +148,23 @@ pub fn admit(request: &Parts, target_bytes: usize) -> Result<Admitted<'_>, Refus
     }
     let path = SafePath::parse(request.uri.path()).map_err(Refusal::Path)?;
     let host = host(request)?;
-    framing(&request.headers)?;
-    expectation(request)?;
+    let names = Names::of(&request.headers);
+    if names.has(Names::TRANSFER_ENCODING) {
+        framing(&request.headers, names)?;
+    }
+    if names.has(Names::EXPECT) {
+        expectation(request)?;
+    }
+    let upgrade = if names.has(Names::UPGRADE) {
+        wanted_upgrade(request)
+    } else {
+        None
+    };
     Ok(Admitted {
         path,
         host,
-        upgrade: wanted_upgrade(request),
+        names,
+        upgrade,
     })
 }
 
@@ -172,7 +189,11 @@ fn own_method(method: &str) -> Result<(), Refusal> {
     const USUAL: [&str; 9] = [
         "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE",
     ];
-    if USUAL.iter().any(|usual| usual.eq_ignore_ascii_case(method)) {
+    // Nearly twice as long as the longest one registered.
+    const LONGEST: usize = 32;
+    if method.len() > LONGEST {
+        Err(Refusal::MethodTooLong)
+    } else if USUAL.iter().any(|usual| usual.eq_ignore_ascii_case(method)) {
         Err(Refusal::MethodCase)
     } else {
         Ok(())
@@ -202,7 +223,7 @@ fn host(request: &Parts) -> Result<Option<Host<'_>>, Refusal> {
         // In HTTP/2 the authority stands for `Host`, in absolute form it must come with it.
         (Some(_), None) if request.version == Version::HTTP_11 => Err(Refusal::HostMissing),
         (Some(named), Some(header)) => {
-            if named.as_str().eq_ignore_ascii_case(header.as_str()) {
+            if named.is_same(&header) {
                 Ok(Some(header))
             } else {
                 Err(Refusal::HostMismatch)
@@ -214,13 +235,12 @@ fn host(request: &Parts) -> Result<Option<Host<'_>>, Refusal> {
 
 /// The server has read the body's framing by now. Where it let in more than one way to read it, an upstream or a proxy before
 /// the gateway may have chosen another.
-fn framing(headers: &HeaderMap) -> Result<(), Refusal> {
+fn framing(headers: &HeaderMap, names: Names) -> Result<(), Refusal> {
     let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
-    let Some(encoding) = encodings.next() else {
-        return Ok(());
-    };
-    let is_chunked = encoding.as_bytes().eq_ignore_ascii_case(b"chunked");
-    if is_chunked && encodings.next().is_none() && !headers.contains_key(CONTENT_LENGTH) {
+    let first = encodings.next();
+    let is_chunked =
+        first.is_some_and(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    if is_chunked && encodings.next().is_none() && !names.has(Names::CONTENT_LENGTH) {
         Ok(())
     } else {
         Err(Refusal::Framing)
@@ -385,6 +405,11 @@ mod tests {
             ("PROPFIND", None),
             ("propfind", None),
             ("get", Some(Refusal::MethodCase)),
+            ("UPDATEREDIRECTREF", None),
+            (
+                "AN-UNLIKELY-METHOD-WITH-A-LONG-NAME",
+                Some(Refusal::MethodTooLong),
+            ),
             ("Post", Some(Refusal::MethodCase)),
             ("TRACE", Some(Refusal::Trace)),
             ("CONNECT", Some(Refusal::Connect)),

@@ -2,15 +2,17 @@
 
 use std::fmt;
 
+use super::headers::Names;
+
 use http::{
-    HeaderMap, StatusCode, Version,
-    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+    HeaderMap, HeaderValue, StatusCode, Version,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE},
 };
 
 /// An answer that cannot be passed on, because it has no or more than one meaning. Its connection is of no further use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadAnswer {
-    /// The protocol was switched, though nobody asked for that.
+    /// The protocol was switched, though nobody asked for that, or to another one than was asked for.
     UnaskedSwitch,
     /// Another informational answer where the final one should be.
     Informational,
@@ -21,7 +23,9 @@ pub enum BadAnswer {
 impl fmt::Display for BadAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::UnaskedSwitch => "the protocol was switched unasked",
+            Self::UnaskedSwitch => {
+                "the protocol was switched unasked, or to another than was asked for"
+            }
             Self::Informational => "an informational answer came instead of a final one",
             Self::Framing => "the length of the body has more than one reading",
         })
@@ -30,7 +34,8 @@ impl fmt::Display for BadAnswer {
 
 impl std::error::Error for BadAnswer {}
 
-/// Checks the head of an answer. `asked_upgrade` is whether the request that it belongs to asked for another protocol.
+/// Checks the head of an answer, and gives the fields that are there. `asked` are the protocols that the request asked for, the
+/// value of its `Upgrade`.
 ///
 /// # Errors
 /// The first reason found not to pass it on.
@@ -38,39 +43,49 @@ pub fn check_answer(
     status: StatusCode,
     version: Version,
     headers: &HeaderMap,
-    asked_upgrade: bool,
-) -> Result<(), BadAnswer> {
+    asked: Option<&HeaderValue>,
+) -> Result<Names, BadAnswer> {
     // HTTP/2 has no such thing (RFC 9113, section 8.6).
-    let may_switch = asked_upgrade && version != Version::HTTP_2;
+    let may_switch = version != Version::HTTP_2 && is_asked(headers, asked);
     if status == StatusCode::SWITCHING_PROTOCOLS && !may_switch {
         return Err(BadAnswer::UnaskedSwitch);
     }
     if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
         return Err(BadAnswer::Informational);
     }
-    let encodings = headers.get_all(TRANSFER_ENCODING);
-    let mut encodings = encodings.iter();
-    let Some(encoding) = encodings.next() else {
-        return one_length(headers);
+    let found = Names::of(headers);
+    let has_length = found.has(Names::CONTENT_LENGTH);
+    let is_plain = if found.has(Names::TRANSFER_ENCODING) {
+        version == Version::HTTP_11 && !has_length && is_chunked(headers)
+    } else {
+        !has_length || is_one_number(headers)
     };
-    let is_chunked = encoding.as_bytes().eq_ignore_ascii_case(b"chunked");
-    if !is_chunked
-        || encodings.next().is_some()
-        || version != Version::HTTP_11
-        || headers.contains_key(CONTENT_LENGTH)
-    {
-        return Err(BadAnswer::Framing);
-    }
-    Ok(())
+    is_plain.then_some(found).ok_or(BadAnswer::Framing)
 }
 
-fn one_length(headers: &HeaderMap) -> Result<(), BadAnswer> {
+/// Whether the protocol that an answer switches to is one of those asked for.
+fn is_asked(headers: &HeaderMap, asked: Option<&HeaderValue>) -> bool {
+    let (Some(asked), Some(switched)) = (asked, headers.get(UPGRADE)) else {
+        return false;
+    };
+    let switched = switched.as_bytes().trim_ascii();
+    asked
+        .as_bytes()
+        .split(|&byte| byte == b',')
+        .any(|protocol| protocol.trim_ascii().eq_ignore_ascii_case(switched))
+}
+
+fn is_chunked(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
+    let first = encodings.next();
+    first.is_some_and(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+        && encodings.next().is_none()
+}
+
+fn is_one_number(headers: &HeaderMap) -> bool {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    match (lengths.next(), lengths.next()) {
-        (Some(length), None) if !is_number(length.as_bytes()) => Err(BadAnswer::Framing),
-        (_, None) => Ok(()),
-        (_, Some(_)) => Err(BadAnswer::Framing),
-    }
+    let first = lengths.next();
+    first.is_some_and(|length| is_number(length.as_bytes())) && lengths.next().is_none()
 }
 
 fn is_number(length: &[u8]) -> bool {
@@ -79,7 +94,7 @@ fn is_number(length: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderName;
 
     use super::*;
 
@@ -122,26 +137,33 @@ mod tests {
                     headers.append(name, value);
                     headers
                 });
-            let got = check_answer(StatusCode::OK, version, &headers, false);
+            let got = check_answer(StatusCode::OK, version, &headers, None).map(drop);
             assert_eq!(got, expected, "{fields:?}");
         }
     }
 
     #[test]
-    fn a_switch_must_have_been_asked_for() {
-        let none = HeaderMap::new();
-        for (status, asked, expected) in [
-            (101, true, Ok(())),
-            (101, false, Err(BadAnswer::UnaskedSwitch)),
-            (100, false, Err(BadAnswer::Informational)),
-            (103, true, Err(BadAnswer::Informational)),
-            (200, true, Ok(())),
+    fn a_switch_must_be_to_what_was_asked_for() {
+        let unasked = Err(BadAnswer::UnaskedSwitch);
+        for (status, switched, asked, expected) in [
+            (101, Some("websocket"), Some("websocket"), Ok(())),
+            (101, Some("WebSocket"), Some("h2c, websocket"), Ok(())),
+            (101, Some("other"), Some("websocket"), unasked),
+            (101, Some(""), Some("websocket"), unasked),
+            (101, None, Some("websocket"), unasked),
+            (101, Some("websocket"), None, unasked),
+            (100, None, None, Err(BadAnswer::Informational)),
+            (103, None, Some("websocket"), Err(BadAnswer::Informational)),
+            (200, Some("other"), Some("websocket"), Ok(())),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(
-                check_answer(status, Version::HTTP_11, &none, asked),
-                expected
-            );
+            let headers = switched
+                .map(|switched| (UPGRADE, HeaderValue::from_static(switched)))
+                .into_iter()
+                .collect();
+            let asked = asked.map(HeaderValue::from_static);
+            let got = check_answer(status, Version::HTTP_11, &headers, asked.as_ref()).map(drop);
+            assert_eq!(got, expected, "{status} {switched:?} {asked:?}");
         }
     }
 }

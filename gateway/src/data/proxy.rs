@@ -22,7 +22,7 @@ use super::{
     answer_check::check_answer,
     body::{Outgoing, RequestBodyError, ResponseBody},
     exchange::Exchange,
-    headers::{Answered, Asked, Prepared},
+    headers::{Answered, Asked, Names, Prepared},
     host::Host,
     route::{Found, Key},
     tunnel,
@@ -97,7 +97,11 @@ where
     B: Body<Data = Bytes, Error = BoxError>,
 {
     let (mut parts, body) = request.into_parts();
-    let (target, asks_upgrade) = match find(worker, &parts, exchange) {
+    let Admission {
+        target,
+        asks_upgrade,
+        names,
+    } = match find(worker, &parts, exchange) {
         Ok(found) => found,
         Err(answer) => return answer,
     };
@@ -111,7 +115,14 @@ where
     let upgrade = asks_upgrade
         .then(|| parts.extensions.remove::<OnUpgrade>())
         .flatten();
-    let (prepared, asked_host) = forward(worker, facts, &mut parts, exchange, upgrade.is_some());
+    let (prepared, asked_host) = forward(
+        worker,
+        facts,
+        names,
+        &mut parts,
+        exchange,
+        upgrade.is_some(),
+    );
     exchange.asked_for(asked_host);
     let method = parts.method.clone();
     let patience = worker.plane.limits.body_timeout;
@@ -151,7 +162,17 @@ where
     }
 }
 
-/// Who answers a request, and whether it asks for another protocol.
+/// A request that was let in.
+struct Admission<'w, S> {
+    /// Who answers it.
+    target: &'w LocalTarget<S>,
+    /// Whether it asks for another protocol.
+    asks_upgrade: bool,
+    /// Which fields it has.
+    names: Names,
+}
+
+/// Lets a request in and finds its route.
 #[allow(
     clippy::result_large_err,
     reason = "it is the answer, and is moved once"
@@ -160,7 +181,7 @@ fn find<'w, S, B>(
     worker: &'w Worker<S>,
     parts: &Parts,
     exchange: &Exchange,
-) -> Result<(&'w LocalTarget<S>, bool), Response<ResponseBody<B>>> {
+) -> Result<Admission<'w, S>, Response<ResponseBody<B>>> {
     let limits = &worker.plane.limits;
     headers_fit(&parts.headers, limits.header_bytes).map_err(refused)?;
     let admitted = admit(parts, limits.uri_bytes).map_err(refused)?;
@@ -187,7 +208,11 @@ fn find<'w, S, B>(
         return Err(answer(Problem::unknown_path()));
     };
     exchange.routed(&shared.metrics);
-    Ok((target, admitted.upgrade.is_some()))
+    Ok(Admission {
+        target,
+        asks_upgrade: admitted.upgrade.is_some(),
+        names: admitted.names,
+    })
 }
 
 fn refused<B>(refusal: Refusal) -> Response<ResponseBody<B>> {
@@ -209,12 +234,14 @@ fn announces_more_than(headers: &HeaderMap, limit: u64) -> bool {
 fn forward<S>(
     worker: &Worker<S>,
     facts: &Facts,
+    names: Names,
     parts: &mut Parts,
     exchange: &Exchange,
     upgrades: bool,
 ) -> (Prepared, Option<HeaderValue>) {
     let uri = std::mem::take(&mut parts.uri).into_parts();
     let asked = Asked {
+        names,
         version: parts.version,
         authority: uri.authority.as_ref(),
     };
@@ -285,15 +312,23 @@ fn from_upstream<S, B>(
         parts.extensions.clear();
         return Response::from_parts(parts, body);
     }
-    let asked_upgrade = asking.upgrade.is_some();
-    if let Err(why) = check_answer(parts.status, parts.version, &parts.headers, asked_upgrade) {
-        tracing::warn!(upstream = route.upstream(), status = parts.status.as_u16(), %why, "an answer that cannot be passed on");
-        return answer(Problem::bad_gateway(
-            "The service behind this path sent an answer that makes no sense",
-        ));
-    }
+    let asked = asking
+        .upgrade
+        .as_ref()
+        .and(asking.prepared.upgrade.as_ref());
+    let checked = check_answer(parts.status, parts.version, &parts.headers, asked);
+    let names = match checked {
+        Ok(names) => names,
+        Err(why) => {
+            tracing::warn!(upstream = route.upstream(), status = parts.status.as_u16(), %why, "an answer that cannot be passed on");
+            return answer(Problem::bad_gateway(
+                "The service behind this path sent an answer that makes no sense",
+            ));
+        }
+    };
     let protocol = parts.headers.get(header::UPGRADE).cloned();
     let answered = Answered {
+        names,
         version: parts.version,
         request_id: asking.prepared.request_id.as_ref(),
     };

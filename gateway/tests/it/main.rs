@@ -19,6 +19,7 @@ mod support {
 mod bad_input;
 mod cancel;
 mod check;
+mod commands;
 mod drain;
 mod product_details;
 mod proxy;

@@ -45,7 +45,7 @@ async fn lengths() {
         ("a separator", "Content-Length: 1_0\r\n"),
     ];
     let refused = refused.map(|(name, fields)| {
-        Case::new(name, post(fields, &format!("abc{SMUGGLED}"))).refused(&[400, 413])
+        Case::new(name, post(fields, &format!("abc{SMUGGLED}"))).refused(&[400, 413, 431])
     });
     let passed = [
         Case::new("plain", post("Content-Length: 3\r\n", "abc"))
@@ -360,10 +360,9 @@ async fn trailers_bring_in_nothing_that_was_checked_before() {
     assert_eq!(answer.status(), 200);
     let got = bench.reached().await.unwrap();
     assert_eq!(got.len(), 1, "{got:?}");
-    for (name, value) in &got[0].trailers {
-        assert!(
-            name.eq_ignore_ascii_case("x-checksum"),
-            "the trailer {name}: {value}"
-        );
-    }
+    let forged = got[0]
+        .trailers
+        .iter()
+        .find(|(name, _)| !name.eq_ignore_ascii_case("x-checksum"));
+    assert_eq!(forged, None);
 }

@@ -182,10 +182,7 @@ async fn a_redirect_does_not_lead_inside_nor_to_another_host() {
 #[tokio::test]
 async fn a_trusted_network_is_believed() {
     let claims = "X-Forwarded-For: 203.0.113.1\r\nX-Forwarded-Proto: https\r\nForwarded: for=203.0.113.1\r\nX-Request-ID: abc\r\n";
-    let Some(bench) = Bench::start_if_known("[forwarding]\ntrusted = [\"127.0.0.0/8\"]").await
-    else {
-        return;
-    };
+    let bench = Bench::start("[forwarding]\ntrusted = [\"127.0.0.0/8\"]").await;
     let got = sent(&bench, claims).await;
     assert_eq!(got.field("x-forwarded-for"), Some("203.0.113.1, 127.0.0.1"));
     assert_eq!(got.field("x-forwarded-proto"), Some("https"));
@@ -196,9 +193,7 @@ async fn a_trusted_network_is_believed() {
     assert_eq!(got.field("x-request-id"), Some("abc"));
 
     let settings = "[forwarding]\ntrusted = [\"10.0.0.0/8\"]\nheaders = \"none\"\nrequest_id = false\nvia = \"edge\"";
-    let Some(bench) = Bench::start_if_known(settings).await else {
-        return;
-    };
+    let bench = Bench::start(settings).await;
     let got = sent(&bench, claims).await;
     for name in [
         "x-forwarded-for",

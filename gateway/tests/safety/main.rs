@@ -3,18 +3,15 @@
 //! Most of it is tables of [`support::case::Case`]: what is sent, what must come back, whether the connection lives on, and exactly which
 //! requests the upstream must have got. The upstream is raw, too: it parses as strictly as the specification allows, and remembers
 //! every byte that it could not make sense of, so that a request smuggled in the body of another is seen however it is framed.
-//!
-//! A case with `pending` says what is missing in the gateway. It prints that, and fails as soon as the gateway does what is required, so
-//! that the mark is taken away.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::print_stderr,
     reason = "a panic is how a test fails, in what supports it too"
 )]
 
 mod support {
+    #[allow(dead_code, reason = "shared with the other tests of the program")]
     #[path = "../../it/support/config.rs"]
     pub mod config;
     #[allow(dead_code, reason = "shared with the other tests of the program")]
@@ -35,6 +32,8 @@ mod answers;
 mod bodies;
 mod fields;
 mod forwarding;
+mod h2_abuse;
+mod h2_requests;
 mod hosts;
 mod limits;
 mod lines;

@@ -73,8 +73,8 @@ pub struct Loaded<C> {
 /// One key that has a value, whether set or its default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting<'l> {
-    /// The full dotted key.
-    pub key: String,
+    /// Its key, part by part.
+    pub path: &'l [String],
     /// The value as TOML.
     pub value: &'l str,
     /// Where it was written.
@@ -89,13 +89,10 @@ impl<C> Loaded<C> {
 
     /// The same, one by one, in the order they were read.
     pub fn settings(&self) -> impl Iterator<Item = Setting<'_>> {
-        self.effective.iter().filter_map(|(path, effective)| {
-            let (name, parent) = path.split_last()?;
-            Some(Setting {
-                key: path::dotted(parent, name),
-                value: &effective.value,
-                origin: &effective.origin,
-            })
+        self.effective.iter().map(|(path, effective)| Setting {
+            path,
+            value: &effective.value,
+            origin: &effective.origin,
         })
     }
 

@@ -1,6 +1,6 @@
 //! Whole loads: what is read, what wins, and what is said about mistakes.
 
-use super::{ConfigErrors, Loaded, Section, Sources, load};
+use super::{ConfigErrors, Loaded, Section, Sources, TextOrTable, load};
 use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
@@ -611,4 +611,110 @@ fn what_is_printed_can_be_read_again() {
     let second =
         read(&printed, &[], &[], parse).unwrap_or_else(|errors| panic!("{errors}\n{printed}"));
     assert_eq!(first.value, second.value);
+}
+
+#[test]
+fn texts_and_tables_in_one_list() {
+    let read_urls = |root: &mut Section<'_>| -> Vec<String> {
+        root.texts_or_tables("urls", "url", "a list of addresses")
+            .into_iter()
+            .map(|item| match item {
+                TextOrTable::Text(text) => text,
+                TextOrTable::Table(mut table) => format!("table {}", table.string("url", "none")),
+            })
+            .collect()
+    };
+    assert!(value("", &[], &[], read_urls).is_empty());
+    let mixed = "urls = [\"a\", { url = \"b\" }]";
+    let loaded = read(mixed, &[], &[], read_urls).expect("right");
+    assert_eq!(loaded.value, ["a", "table b"]);
+    // Both forms are printed as tables, which are read as the same.
+    let again = read(&loaded.print(), &[], &[], read_urls).expect("right");
+    assert_eq!(again.value, ["table a", "table b"]);
+    let flag = value(mixed, &[], &["urls=c, d"], read_urls);
+    assert_eq!(flag, ["c", "d"]);
+    for (bad, key) in [
+        ("urls = []", "urls"),
+        ("urls = \"a\"", "urls"),
+        ("urls = [1]", "urls[0]"),
+        ("urls = [{ ulr = \"a\" }]", "urls[0].ulr"),
+    ] {
+        let found = errors(bad, &[], &[], read_urls);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains(&format!("`{key}`")), "{found:?}");
+    }
+}
+
+#[test]
+fn one_item_of_a_list_can_be_refused() {
+    let refuse = |root: &mut Section<'_>| {
+        root.strings("names", &[]);
+        root.reject_item("names", 1, "another name");
+    };
+    let found = errors("names = [\"a\", \"b\"]", &[], &[], refuse);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains("key `names[1]`: found \"b\", allowed: another name"),
+        "{found:?}"
+    );
+    let found = errors("", &[], &["names=a,b"], refuse);
+    assert!(found[0].contains("--set: key `names`"), "{found:?}");
+}
+
+#[test]
+fn lists_of_integers_and_tables_of_texts() {
+    let integers = |root: &mut Section<'_>| root.integers("codes", &[7], 1..=9);
+    assert_eq!(value("", &[], &[], integers), [7]);
+    assert_eq!(value("codes = [3, 2]", &[], &[], integers), [3, 2]);
+    assert_eq!(value("", &[], &["codes=3,2"], integers), [3, 2]);
+    for bad in ["[10]", "[1, 1]", "[\"1\"]", "1"] {
+        let found = errors(&format!("codes = {bad}"), &[], &[], integers);
+        assert_eq!(found.len(), 1, "{bad}");
+    }
+    let texts = |root: &mut Section<'_>| root.text_table("headers");
+    assert!(value("", &[], &[], texts).is_empty());
+    let pair = (String::from("x-a"), String::from("1"));
+    assert_eq!(value("headers = { x-a = \"1\" }", &[], &[], texts), [pair]);
+    let found = errors("headers = { x-a = 1 }", &[], &[], texts);
+    assert!(found[0].contains("`headers.x-a`"), "{found:?}");
+}
+
+#[test]
+fn a_web_address_may_be_https() {
+    let url = |root: &mut Section<'_>| root.web_url("url").map(|url| url.to_string());
+    let https = Some("https://a.example/".to_owned());
+    assert_eq!(value("url = \"https://a.example\"", &[], &[], url), https);
+    let found = errors("url = \"ftp://a.example\"", &[], &[], url);
+    assert!(found[0].contains("http or https only"), "{found:?}");
+}
+
+#[test]
+fn what_was_asked_for_is_known_afterwards() {
+    let loaded = read("a = 1", &[], &[], |root| {
+        root.integer("a", 0, 0..=9);
+        root.opt_string("b");
+        root.section_or_empty("c").boolean("d", true);
+    })
+    .expect("right");
+    let asked: Vec<String> = loaded.asked().map(|path| path.join(".")).collect();
+    assert_eq!(asked, ["a", "b", "c", "c.d"]);
+    let settings: Vec<(String, &str)> = loaded
+        .settings()
+        .map(|setting| (setting.path.join("."), setting.value))
+        .collect();
+    assert_eq!(
+        settings,
+        [("a".to_owned(), "1"), ("c.d".to_owned(), "true")]
+    );
+    assert_eq!(loaded.map(|()| 7).value, 7);
+}
+
+/// Tables have no place of their own, so an empty one has none at all; the file is known still.
+#[test]
+fn a_complaint_about_an_empty_table_says_where_it_could_be() {
+    let found = errors("t = {}", &[], &[], |root| root.reject("t", "no table"));
+    assert_eq!(
+        found,
+        ["built-in configuration: key `t`: found {}, allowed: no table"]
+    );
 }

@@ -68,7 +68,8 @@ impl RequestLimits {
 }
 
 impl CommonSettings {
-    pub(crate) fn read(root: &mut Section<'_>, info: &ServiceInfo) -> Self {
+    /// Reads them from the root. [`run`](super::run) does it; for tools that read a configuration without running the service.
+    pub fn read(root: &mut Section<'_>, info: &ServiceInfo) -> Self {
         let (listen, ops_listen) = usual_addresses(info);
         let listen = root.socket_addr("listen", listen);
         let request_timeout =

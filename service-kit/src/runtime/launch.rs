@@ -74,7 +74,7 @@ pub(super) enum Sharing {
     Shared,
 }
 
-pub(super) fn load<C>(
+pub(crate) fn load<C>(
     info: &ServiceInfo,
     flags: &Flags,
     parse: fn(&mut Section<'_>) -> C,

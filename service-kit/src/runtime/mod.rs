@@ -19,6 +19,7 @@ pub use crate::registry::BreakerRegistry;
 pub use common::{CommonSettings, RequestLimits};
 pub use context::Context;
 pub use error::{RunError, StartError};
+pub(crate) use launch::load;
 pub use launch::{launch, launch_own};
 pub use own_server::{OwnServer, bind_shared};
 pub use process::{run, run_own};

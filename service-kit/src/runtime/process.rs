@@ -83,7 +83,7 @@ fn process<C>(
         let text = if flags.print_config {
             loaded.print()
         } else {
-            format!("{}: ok\n", source_name(&flags))
+            format!("{}: ok\n", flags.source_name())
         };
         output::say(&text);
         return ExitCode::SUCCESS;
@@ -94,13 +94,6 @@ fn process<C>(
             output::complain(info.name, &error.to_string());
             ExitCode::FAILURE
         }
-    }
-}
-
-fn source_name(flags: &Flags) -> String {
-    match &flags.config {
-        Some(path) => path.display().to_string(),
-        None => "built-in configuration".to_owned(),
     }
 }
 

@@ -1,13 +1,16 @@
 //! Every key there is: what it takes, what it is without being set, what it is for. The reader takes ranges and defaults from here,
-//! the schema for editors ([`schema`]) and the reference ([`reference`]) are made from it, so that they cannot disagree.
+//! the schema for editors ([`schema()`](schema::schema)) and the [reference](mod@reference) are made from it, so that they cannot disagree.
 
 mod common;
 mod gateway;
 mod policy;
-//pub mod reference;
-//pub mod schema;
+pub mod reference;
+pub mod schema;
 mod upstream;
 mod write;
+
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

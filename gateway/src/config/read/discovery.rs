@@ -136,10 +136,71 @@ fn plain(url: &Uri) -> Option<Endpoint> {
 
 fn discovery(table: &mut Fields<'_>) -> Option<Discovery> {
     let kind = table.word("kind");
+    match kind.as_str() {
+        "file" => {
+            refuse(table, &kind, &["port"]);
+            refuse(table, &kind, DNS_KEYS);
+            file(table)
+        }
+        "dns" => {
+            refuse(table, &kind, FILE_KEYS);
+            table.need("port");
+            let port = table.opt_integer("port");
+            let port = port.and_then(|port| u16::try_from(port).ok());
+            dns(table, port.unwrap_or(0)).map(Discovery::Dns)
+        }
+        "srv" => {
+            refuse(table, &kind, FILE_KEYS);
+            refuse(table, &kind, &["port"]);
+            dns(table, 0).map(Discovery::Srv)
+        }
+        // Noted. What is wrong with the other keys can be said all the same.
+        _ => {
+            table.opt_integer("port");
+            let _: (Option<Discovery>, Option<Dns>) = (file(table), dns(table, 0));
+            None
+        }
+    }
+}
+
+const FILE_KEYS: &[&str] = &["path", "interval"];
+const DNS_KEYS: &[&str] = &[
+    "name",
+    "scheme",
+    "nameserver",
+    "ttl_min",
+    "ttl_max",
+    "timeout",
+];
+
+/// Keys of another kind are not read, so that their defaults are not shown either.
+fn refuse(table: &mut Fields<'_>, kind: &str, keys: &[&str]) {
+    for key in keys {
+        if table.contains(key) {
+            table.reject(key, format!("nothing, with kind = {kind:?}"));
+        }
+    }
+}
+
+fn file(table: &mut Fields<'_>) -> Option<Discovery> {
+    let is_file = table.word("kind") == "file";
     let path = table.file("path");
+    if is_file {
+        table.need("path");
+    }
     let interval = table.duration("interval");
+    Some(Discovery::File {
+        path: path?,
+        interval,
+    })
+}
+
+fn dns(table: &mut Fields<'_>, port: u16) -> Option<Dns> {
+    let is_dns = matches!(table.word("kind").as_str(), "dns" | "srv");
     let name = table.parsed("name", parse::host);
-    let port = table.opt_integer("port");
+    if is_dns {
+        table.need("name");
+    }
     let https = table.word("scheme") == "https";
     let nameserver = table.address("nameserver");
     let (least, most) = (table.duration("ttl_min"), table.duration("ttl_max"));
@@ -148,43 +209,12 @@ fn discovery(table: &mut Fields<'_>) -> Option<Discovery> {
         let allowed = format!("at most `ttl_max`, {}", duration_text(most));
         table.reject("ttl_min", allowed);
     }
-    let dns = [
-        "name",
-        "scheme",
-        "nameserver",
-        "ttl_min",
-        "ttl_max",
-        "timeout",
-    ];
-    let (needed, useless): (&[&str], Vec<&str>) = match kind.as_str() {
-        "file" => (&["path"], [&dns[..], &["port"]].concat()),
-        "dns" => (&["name", "port"], vec!["path", "interval"]),
-        "srv" => (&["name"], vec!["path", "interval", "port"]),
-        // Noted.
-        _ => return None,
-    };
-    needed.iter().for_each(|key| table.need(key));
-    for key in useless {
-        if table.contains(key) {
-            table.reject(key, format!("nothing, with kind = {kind:?}"));
-        }
-    }
-    if kind == "file" {
-        return Some(Discovery::File {
-            path: path?,
-            interval,
-        });
-    }
-    let dns = Dns {
+    Some(Dns {
         name: name?,
-        port: port.and_then(|port| u16::try_from(port).ok()).unwrap_or(0),
+        port,
         https,
         nameserver,
         ttl: least..=most,
         timeout,
-    };
-    Some(match kind.as_str() {
-        "dns" => Discovery::Dns(dns),
-        _ => Discovery::Srv(dns),
     })
 }

@@ -10,13 +10,20 @@ use crate::config::{
 
 pub(super) fn check(table: &mut Fields<'_>) -> HealthCheck {
     let kind = table.word("kind");
-    let path = table.parsed("path", parse::path_and_query);
-    let service = table.text("service");
-    for (key, of) in [("path", "http"), ("service", "grpc")] {
-        if kind != of && !kind.is_empty() && table.contains(key) {
+    // Without a kind, which has been noted, what is wrong with the keys of each can be said all the same.
+    let of_kind = |key: &str, of: &str, table: &mut Fields<'_>| {
+        if kind == of || kind.is_empty() {
+            return true;
+        }
+        if table.contains(key) {
             table.reject(key, format!("nothing, unless kind = {of:?}"));
         }
-    }
+        false
+    };
+    let path = of_kind("path", "http", table)
+        .then(|| table.parsed("path", parse::path_and_query))
+        .flatten();
+    let service = of_kind("service", "grpc", table).then(|| table.text("service"));
     let (interval, timeout) = (table.duration("interval"), table.duration("timeout"));
     if timeout > interval {
         let allowed = format!("at most `interval`, {}", duration_text(interval));
@@ -25,7 +32,7 @@ pub(super) fn check(table: &mut Fields<'_>) -> HealthCheck {
     HealthCheck {
         kind: match kind.as_str() {
             "http" => HealthKind::Http(path.unwrap_or(PathAndQuery::from_static("/health"))),
-            "grpc" => HealthKind::Grpc(service.into()),
+            "grpc" => HealthKind::Grpc(service.unwrap_or_default().into()),
             _ => HealthKind::Tcp,
         },
         interval,

@@ -20,6 +20,7 @@ use tower_breaker::{
 };
 
 use super::{
+    clock::ToldClock,
     endpoint::{Endpoint, EndpointId, EndpointKey, HELD, OUT},
     handle::{Book, Shared},
     moment::Moment,
@@ -57,6 +58,7 @@ fn breaker(
         .recovery(Recovery::Probed)
         // A request in flight decides by itself what it means that it was given up.
         .on_abandoned(Abandoned::Ignore)
+        .clock(ToldClock)
         .listener(listener);
     if let Some(failures) = config.consecutive_failures {
         builder = builder.consecutive_failures(failures);

@@ -179,13 +179,12 @@ impl Endpoint {
 
     /// Requests under way.
     #[inline]
-    pub fn in_flight(&self) -> u64 {
+    pub fn in_flight(&self) -> u32 {
         // In this order, so that a request that ends in between is not counted as ended but not begun.
         let ended = self.live.ended.load(Ordering::Relaxed);
-        self.live
-            .started
-            .load(Ordering::Relaxed)
-            .saturating_sub(ended)
+        let started = self.live.started.load(Ordering::Relaxed);
+        // There are never 2^32 at once. A thread may see an end before the beginning: then there is none.
+        (started.wrapping_sub(ended) as i64).max(0) as u32
     }
 
     /// Requests begun so far.

@@ -80,17 +80,54 @@ impl Group {
     /// One of the members, each as often as its weight says. There must be one.
     #[inline]
     pub(super) fn draw(&self, random: &mut fastrand::Rng) -> usize {
-        let index = random.usize(..self.members.len());
-        let Some(alias) = &self.alias else {
-            return index;
-        };
-        let slot = alias[index];
-        if random.u32(..) < slot.keep {
-            index
-        } else {
-            slot.other as usize
+        let bits = random.u64(..);
+        let index = scaled(bits >> 32, self.members.len());
+        match &self.alias {
+            None => index,
+            Some(alias) => alias[index].of(index, bits as u32),
         }
     }
+
+    /// Another than the first: as the first, but if it would be the same one, any other. There must be two.
+    #[inline]
+    pub(super) fn draw_another(&self, random: &mut fastrand::Rng, first: usize) -> usize {
+        let index = self.draw(random);
+        if index != first {
+            return index;
+        }
+        let other = scaled(u64::from(random.u32(..)), self.members.len() - 1);
+        other + usize::from(other >= first)
+    }
+
+    /// Two different ones. There must be two.
+    #[inline]
+    pub(super) fn draw_two(&self, random: &mut fastrand::Rng) -> (usize, usize) {
+        if self.alias.is_some() {
+            let first = self.draw(random);
+            return (first, self.draw_another(random, first));
+        }
+        let bits = random.u64(..);
+        let first = scaled(bits >> 32, self.members.len());
+        let other = scaled(bits & u64::from(u32::MAX), self.members.len() - 1);
+        (first, other + usize::from(other >= first))
+    }
+}
+
+impl Alias {
+    #[inline]
+    fn of(self, index: usize, coin: u32) -> usize {
+        if coin < self.keep {
+            index
+        } else {
+            self.other as usize
+        }
+    }
+}
+
+// Of 32 even bits a number below the bound. Not perfectly even: off by the bound in 2^32.
+#[inline]
+fn scaled(bits: u64, bound: usize) -> usize {
+    ((bits * bound as u64) >> 32) as usize
 }
 
 fn aliases(weights: &[u32]) -> Box<[Alias]> {

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use tower_breaker::{Permit, classify::Verdict};
 
-use super::{endpoint::Endpoint, moment::Moment};
+use super::{clock, endpoint::Endpoint, moment::Moment};
 
 /// Counts one request to an endpoint for as long as it is held, and tells the endpoint, once, how it went.
 ///
@@ -70,8 +70,7 @@ impl InFlight {
     pub fn answered(&mut self, now: Moment) {
         if !self.answered {
             self.answered = true;
-            let latency = now.since(self.started);
-            self.endpoint.latency().observe(latency, now);
+            self.endpoint.latency().observe(self.started, now);
         }
     }
 
@@ -86,7 +85,7 @@ impl InFlight {
             Verdict::Success => {
                 self.answered(now);
                 if let Some(permit) = self.permit.take() {
-                    permit.success();
+                    clock::at(now, || permit.success());
                 }
             }
             Verdict::Failure => self.failed(now),
@@ -102,16 +101,13 @@ impl InFlight {
 
     #[cold]
     fn failed(&mut self, now: Moment) {
-        let latency = if self.answered {
-            Duration::ZERO
-        } else {
-            now.since(self.started)
-        };
+        // What came after the head says nothing of latency.
+        let since = if self.answered { now } else { self.started };
         self.answered = true;
-        self.endpoint.latency().penalize(latency, now);
+        self.endpoint.latency().penalize(since, now);
         self.endpoint.count_failure();
         if let Some(permit) = self.permit.take() {
-            permit.failure();
+            clock::at(now, || permit.failure());
         }
     }
 

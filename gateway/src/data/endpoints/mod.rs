@@ -12,6 +12,7 @@
 //! ```
 
 pub mod balance;
+mod clock;
 pub mod ejection;
 mod endpoint;
 mod group;

@@ -44,6 +44,12 @@ impl Moment {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// The same, in nanoseconds.
+    #[inline]
+    pub const fn nanos_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// So much later.
     #[inline]
     pub fn after(self, time: Duration) -> Self {
@@ -59,7 +65,7 @@ fn nanos(time: Duration) -> u64 {
 
 // Well before the first moment that is asked for, so that no clock of tokio's, which may be paused at different times in different
 // runtimes of one process, is ever before it. Never tokio's own: that one might have been sent into the future.
-fn origin() -> Instant {
+pub(super) fn origin() -> Instant {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     *ORIGIN.get_or_init(|| {
         let now = Instant::now();

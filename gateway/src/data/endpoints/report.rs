@@ -49,7 +49,7 @@ pub struct EndpointReport {
     /// makes of it is another matter.
     pub share: f64,
     /// Requests under way.
-    pub in_flight: u64,
+    pub in_flight: u32,
     /// Requests begun.
     pub started: u64,
     /// Requests that failed.

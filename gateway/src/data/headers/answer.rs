@@ -11,6 +11,8 @@ use super::{
 /// Who answered, and to what.
 #[derive(Debug, Clone, Copy)]
 pub struct Answered<'r> {
+    /// The fields of the answer, as [`check_answer`](crate::data::answer_check::check_answer) found them.
+    pub names: Names,
     /// The protocol version of the answer.
     pub version: Version,
     /// The id of the request.
@@ -25,7 +27,7 @@ impl ForwardingPolicy {
         answered: Answered<'_>,
         scratch: &mut Scratch,
     ) {
-        let found = Names::of(headers);
+        let found = answered.names;
         remove_hop_by_hop(headers, found, &mut scratch.names);
         self.say_via(headers, found, answered.version, scratch);
         if let Some(id) = answered.request_id {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Version,
-    header::{CONNECTION, FORWARDED, HOST, TE, UPGRADE, VIA},
+    header::{CONNECTION, COOKIE, FORWARDED, HOST, TE, UPGRADE, VIA},
     uri::Authority,
 };
 
@@ -34,6 +34,9 @@ pub struct ForwardingPolicy {
 /// What the request asked for, beside its headers.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'r> {
+    /// The fields of the request, as [`admit`](crate::data::admit::admit) found them. Those that the gateway itself has put there since
+    /// need not be among them.
+    pub names: Names,
     /// The protocol version the request came in.
     pub version: Version,
     /// The host named by the request target, where it names one: in HTTP/2, and in absolute form. Otherwise it is in `Host`.
@@ -89,7 +92,7 @@ impl ForwardingPolicy {
         asked: Asked<'_>,
         scratch: &mut Scratch,
     ) -> Prepared {
-        let found = Names::of(headers);
+        let found = asked.names;
         let mut prepared = Prepared {
             request_id: None,
             upgrade: found
@@ -110,6 +113,9 @@ impl ForwardingPolicy {
         self.say_x_forwarded(headers, found, facts, host.as_ref(), scratch);
         self.say_forwarded(headers, found, facts, host.as_ref(), scratch);
         self.say_via(headers, found, asked.version, scratch);
+        if found.has(Names::COOKIE) && asked.version == Version::HTTP_2 {
+            join_cookies(headers, scratch);
+        }
         if self.request_id {
             prepared.request_id = self.say_request_id(headers, found, facts, scratch);
         }
@@ -249,6 +255,16 @@ fn host(
     let host = scratch.value(&[asked.authority?.as_str().as_bytes()])?;
     headers.insert(HOST, host.clone());
     Some(host)
+}
+
+/// HTTP/2 may send cookies one by one, HTTP/1.1 only together (RFC 9113 section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap, scratch: &mut Scratch) {
+    let cookies = headers.get_all(COOKIE);
+    if cookies.iter().nth(1).is_some()
+        && let Some(cookie) = scratch.joined(cookies.iter().map(HeaderValue::as_bytes), b"; ")
+    {
+        headers.insert(COOKIE, cookie);
+    }
 }
 
 /// An upgrade counts only if `Connection` says so.

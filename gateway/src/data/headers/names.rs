@@ -30,8 +30,8 @@ impl Names {
     pub(super) const PROXY_AUTHENTICATE: Self = Self(1 << 3);
     pub(super) const PROXY_AUTHORIZATION: Self = Self(1 << 4);
     pub(super) const TE: Self = Self(1 << 5);
-    pub(super) const TRANSFER_ENCODING: Self = Self(1 << 6);
-    pub(super) const UPGRADE: Self = Self(1 << 7);
+    pub(in crate::data) const TRANSFER_ENCODING: Self = Self(1 << 6);
+    pub(in crate::data) const UPGRADE: Self = Self(1 << 7);
     pub(super) const HTTP2_SETTINGS: Self = Self(1 << 8);
     pub(super) const FORWARDED: Self = Self(1 << 9);
     pub(super) const X_FORWARDED_FOR: Self = Self(1 << 10);
@@ -39,14 +39,15 @@ impl Names {
     pub(super) const X_FORWARDED_HOST: Self = Self(1 << 12);
     pub(super) const X_REQUEST_ID: Self = Self(1 << 13);
     pub(super) const VIA: Self = Self(1 << 14);
-    pub(super) const HOST: Self = Self(1 << 15);
+    pub(in crate::data) const HOST: Self = Self(1 << 15);
     pub(super) const LOCATION: Self = Self(1 << 16);
     /// A field by which servers learn of the client or of its request beside the usual ones, such as `X-Real-IP`.
     pub(super) const HEARSAY: Self = Self(1 << 17);
     /// A name that some servers read as one of the others: CGI turns `X_Forwarded_For` into the same variable.
     pub(super) const LOOK_ALIKE: Self = Self(1 << 18);
-    /// Length, in the names of `Connection` only: it must stay.
-    pub(super) const CONTENT_LENGTH: Self = Self(1 << 19);
+    pub(in crate::data) const CONTENT_LENGTH: Self = Self(1 << 19);
+    pub(super) const COOKIE: Self = Self(1 << 20);
+    pub(in crate::data) const EXPECT: Self = Self(1 << 21);
 
     /// For the next hop only, whether or not `Connection` names them. `Trailer` is not one of them: it announces fields at the
     /// end of the body, and bodies are passed on with their trailers.
@@ -65,7 +66,8 @@ impl Names {
     );
 
     /// Looks at every name once.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Self {
         let mut found = Self::default();
         for name in headers.keys() {
             found.0 |= Self::kind(name.as_str().as_bytes()).0;
@@ -74,7 +76,7 @@ impl Names {
     }
 
     #[inline]
-    pub(super) fn has(self, name: Self) -> bool {
+    pub(in crate::data) fn has(self, name: Self) -> bool {
         self.0 & name.0 != 0
     }
 
@@ -92,6 +94,8 @@ impl Names {
             (2, b"te") => Self::TE,
             (3, b"via") => Self::VIA,
             (4, b"host") => Self::HOST,
+            (6, b"cookie") => Self::COOKIE,
+            (6, b"expect") => Self::EXPECT,
             (7, b"upgrade") => Self::UPGRADE,
             (8, b"location") => Self::LOCATION,
             (9, b"forwarded") => Self::FORWARDED,
@@ -172,10 +176,18 @@ impl Names {
 /// Longer than every exact name that is known.
 const LONGEST: usize = 20;
 
-/// Only a name with a character that is neither letter, digit nor hyphen can look like one that has none.
+/// Only a name that is as long as one with a hyphen, begins like it and has a character that is neither letter, digit nor hyphen.
+/// The first two are asked because the third costs a look at every character.
 fn may_look_alike(name: &[u8]) -> bool {
-    // None of the names that have a hyphen starts otherwise.
-    matches!(name.first(), Some(b'x' | b't' | b'k' | b'p' | b'h' | b'c'))
+    let is_alike = match name.first() {
+        Some(b'x') => name.len() >= 9,
+        Some(b'p') => matches!(name.len(), 16 | 18 | 19),
+        Some(b't') => matches!(name.len(), 14 | 17),
+        Some(b'c' | b'h') => name.len() == 14,
+        Some(b'k') => name.len() == 10,
+        _ => false,
+    };
+    is_alike
         && name
             .iter()
             .any(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-')
@@ -296,9 +308,45 @@ mod tests {
             ("x_forwarder", Names(0)),
             ("x_something_that_is_quite_long", Names(0)),
             ("accept", Names(0)),
-            ("cookie", Names(0)),
+            ("cookie", Names::COOKIE),
         ] {
             assert_eq!(kind(name), expected, "{name}");
+        }
+    }
+
+    /// Whatever stands for the hyphens of a name that is known, it is found; the quick look must not be too quick.
+    #[test]
+    fn every_name_with_a_hyphen_has_look_alikes() {
+        for name in [
+            "keep-alive",
+            "x-real-ip",
+            "x-client-ip",
+            "x-request-id",
+            "x-rewrite-url",
+            "x-original-url",
+            "true-client-ip",
+            "http2-settings",
+            "content-length",
+            "x-forwarded-for",
+            "x-original-host",
+            "x-forwarded-host",
+            "proxy-connection",
+            "x-forwarded-proto",
+            "transfer-encoding",
+            "proxy-authenticate",
+            "proxy-authorization",
+            "x-cluster-client-ip",
+            "x-forwarded-whatever",
+        ] {
+            assert_ne!(kind(name), Names(0), "{name}");
+            for other in ["_", ".", "~"] {
+                assert_eq!(kind(&name.replace('-', other)), Names::LOOK_ALIKE, "{name}");
+                assert_eq!(
+                    kind(&name.replacen('-', other, 1)),
+                    Names::LOOK_ALIKE,
+                    "{name}"
+                );
+            }
         }
     }
 

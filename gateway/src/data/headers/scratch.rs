@@ -48,17 +48,26 @@ impl Scratch {
     pub(super) fn list<'v>(
         &mut self,
         values: impl Iterator<Item = &'v HeaderValue>,
-        last: &[u8],
+        last: &'v [u8],
+    ) -> Option<HeaderValue> {
+        self.joined(values.map(HeaderValue::as_bytes).chain([last]), b", ")
+    }
+
+    /// The values that are not empty as one, with this between them.
+    pub(super) fn joined<'v>(
+        &mut self,
+        values: impl Iterator<Item = &'v [u8]>,
+        between: &[u8],
     ) -> Option<HeaderValue> {
         self.room(0);
-        for value in values {
-            let value = value.as_bytes().trim_ascii();
+        for value in values.map(<[u8]>::trim_ascii) {
             if !value.is_empty() {
+                if !self.block.is_empty() {
+                    self.block.extend_from_slice(between);
+                }
                 self.block.extend_from_slice(value);
-                self.block.extend_from_slice(b", ");
             }
         }
-        self.block.extend_from_slice(last);
         self.cut()
     }
 

@@ -42,16 +42,29 @@ fn policy(headers: ForwardedHeaders) -> ForwardingPolicy {
     })
 }
 
-const HTTP11: Asked<'_> = Asked {
-    version: Version::HTTP_11,
-    authority: None,
-};
+fn asked(version: Version, headers: &HeaderMap) -> Asked<'static> {
+    Asked {
+        names: Names::of(headers),
+        version,
+        authority: None,
+    }
+}
+
+fn prepare(
+    policy: &ForwardingPolicy,
+    headers: &mut HeaderMap,
+    facts: &ConnectionFacts,
+    scratch: &mut Scratch,
+) -> Prepared {
+    let asked = asked(Version::HTTP_11, headers);
+    policy.to_upstream(headers, facts, asked, scratch)
+}
 
 fn sent_by(policy: &ForwardingPolicy, peer: Option<&str>, fields: &[(&str, &str)]) -> HeaderMap {
     let peer: Option<IpAddr> = peer.map(|peer| peer.parse().unwrap());
     let mut headers = map(fields);
     let facts = policy.connection(peer, false);
-    policy.to_upstream(&mut headers, &facts, HTTP11, &mut Scratch::new());
+    prepare(policy, &mut headers, &facts, &mut Scratch::new());
     headers
 }
 
@@ -192,7 +205,7 @@ fn the_forwarded_element_follows_the_host() {
     let mut scratch = Scratch::new();
     for host in ["a", "a", "b.example:1", "a"] {
         let mut headers = map(&[("host", host)]);
-        policy.to_upstream(&mut headers, &facts, HTTP11, &mut scratch);
+        prepare(&policy, &mut headers, &facts, &mut scratch);
         assert_eq!(
             headers[FORWARDED],
             format!("for=192.0.2.7;host=\"{host}\";proto=https")
@@ -206,15 +219,32 @@ fn the_host_of_a_request_target_becomes_a_field() {
     let policy = policy(ForwardedHeaders::Both);
     let facts = policy.connection(None, false);
     let authority = "shop.example:1".parse().unwrap();
-    let asked = Asked {
-        version: Version::HTTP_2,
-        authority: Some(&authority),
-    };
     let mut headers = HeaderMap::new();
+    let asked = Asked {
+        authority: Some(&authority),
+        ..asked(Version::HTTP_2, &headers)
+    };
     policy.to_upstream(&mut headers, &facts, asked, &mut Scratch::new());
     assert_eq!(headers[HOST], "shop.example:1");
     assert_eq!(headers["x-forwarded-host"], "shop.example:1");
     assert_eq!(headers["via"], "2 edge");
+}
+
+#[test]
+fn the_cookies_of_http_2_become_one_field() {
+    let policy = policy(ForwardedHeaders::None);
+    let facts = policy.connection(None, false);
+    for (version, expected) in [
+        (Version::HTTP_2, &["a=1; b=2; c=3"][..]),
+        // Two lines in HTTP/1.1 are somebody's mistake, but not the gateway's.
+        (Version::HTTP_11, &["a=1", "b=2; c=3"]),
+    ] {
+        let mut headers = map(&[("cookie", "a=1"), ("cookie", "b=2; c=3")]);
+        let asked = asked(version, &headers);
+        policy.to_upstream(&mut headers, &facts, asked, &mut Scratch::new());
+        let cookies: Vec<_> = headers.get_all("cookie").iter().collect();
+        assert_eq!(cookies, expected);
+    }
 }
 
 #[test]
@@ -287,7 +317,7 @@ fn request_ids_are_kept_from_the_trusted_and_made_for_others() {
         let facts = policy.connection(Some(peer.parse().unwrap()), false);
         let fields: Vec<_> = ids.iter().map(|id| ("x-request-id", *id)).collect();
         let mut headers = map(&fields);
-        let prepared = policy.to_upstream(&mut headers, &facts, HTTP11, &mut scratch);
+        let prepared = prepare(&policy, &mut headers, &facts, &mut scratch);
         let said: Vec<_> = headers.get_all("x-request-id").iter().collect();
         assert_eq!(said, [prepared.request_id.as_ref().unwrap()]);
         let id = said[0].to_str().unwrap();
@@ -298,6 +328,7 @@ fn request_ids_are_kept_from_the_trusted_and_made_for_others() {
         }
         let mut answer = map(&[("x-request-id", "the upstream's own")]);
         let answered = Answered {
+            names: Names::of(&answer),
             version: Version::HTTP_11,
             request_id: prepared.request_id.as_ref(),
         };
@@ -324,7 +355,7 @@ fn what_is_taken_out_and_still_of_use_is_said() {
         (vec![("te", "gzip")], None, false),
     ] {
         let mut headers = map(&fields);
-        let prepared = policy.to_upstream(&mut headers, &facts, HTTP11, &mut Scratch::new());
+        let prepared = prepare(&policy, &mut headers, &facts, &mut Scratch::new());
         assert_eq!(
             prepared.upgrade,
             upgrade.map(HeaderValue::from_static),
@@ -338,6 +369,7 @@ fn what_is_taken_out_and_still_of_use_is_said() {
 fn answered(fields: &[(&str, &str)]) -> HeaderMap {
     let mut headers = map(fields);
     let answered = Answered {
+        names: Names::of(&headers),
         version: Version::HTTP_10,
         request_id: None,
     };

@@ -1,6 +1,7 @@
 //! Bodies of upstreams' answers.
 
 use std::{
+    future::poll_fn,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -25,6 +26,8 @@ use crate::data::{
 #[derive(Debug)]
 pub struct UpstreamBody {
     incoming: Incoming,
+    /// What was looked at before its turn.
+    first: Option<Frame<Bytes>>,
     lease: Option<Lease>,
     in_flight: Option<InFlight>,
     patience: Option<Duration>,
@@ -48,6 +51,7 @@ impl UpstreamBody {
     ) -> Self {
         let mut body = Self {
             incoming,
+            first: None,
             lease,
             in_flight: Some(in_flight),
             patience,
@@ -56,6 +60,32 @@ impl UpstreamBody {
         };
         body.end_if_over();
         body
+    }
+
+    /// Looks at what came of the body together with the head, if nothing else tells how much of it there must be. As long as nothing
+    /// has been sent to the client, a body that is broken from its beginning can still become another answer, instead of a connection
+    /// that is closed without a word. Nothing is waited for.
+    ///
+    /// # Errors
+    /// It is broken.
+    pub async fn look(&mut self) -> Result<(), BoxError> {
+        if self.incoming.is_end_stream() || self.incoming.size_hint().exact().is_some() {
+            return Ok(());
+        }
+        // The first look makes the connection's task read the body, and it gets its turn before the second.
+        for is_second in [false, true] {
+            let looked = poll_fn(|cx| Poll::Ready(Pin::new(&mut *self).poll_frame(cx))).await;
+            match looked {
+                Poll::Ready(Some(frame)) => {
+                    self.first = Some(frame?);
+                    break;
+                }
+                Poll::Ready(None) => break,
+                Poll::Pending if is_second => break,
+                Poll::Pending => tokio::task::yield_now().await,
+            }
+        }
+        Ok(())
     }
 
     fn end_if_over(&mut self) {
@@ -104,6 +134,9 @@ impl Body for UpstreamBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(mut frame))) => {
                 self.waiting = false;
@@ -129,7 +162,7 @@ impl Body for UpstreamBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.first.is_none() && self.incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

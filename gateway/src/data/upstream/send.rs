@@ -76,10 +76,9 @@ pub async fn send(
         Ok((mut response, lease)) => {
             let now = Moment::now();
             in_flight.answered(now);
-            if HttpStatus::is_failure(response.status()) {
+            let is_failure = HttpStatus::is_failure(response.status());
+            if is_failure {
                 in_flight.settle(Verdict::Failure, now);
-            } else {
-                trying.succeeded();
             }
             if response.headers().contains_key(LOCATION) {
                 hide_endpoint(
@@ -91,7 +90,13 @@ pub async fn send(
             // A connection that has been switched to another protocol carries no more requests.
             let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
             let lease = (!switched).then_some(lease);
-            Ok(response.map(|body| UpstreamBody::new(body, lease, in_flight, patience.body)))
+            let mut response =
+                response.map(|body| UpstreamBody::new(body, lease, in_flight, patience.body));
+            response.body_mut().look().await?;
+            if !is_failure {
+                trying.succeeded();
+            }
+            Ok(response)
         }
         Err(error) => {
             let verdict = match RequestBodyError::find(&*error) {

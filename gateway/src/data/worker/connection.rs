@@ -28,6 +28,7 @@ use super::{
     detect::Protocol,
     front::Begun,
     io::{ClientIo, Patience},
+    resets::Resets,
 };
 use crate::{
     config::model::Limits,
@@ -173,12 +174,18 @@ where
         exchange.clone(),
         patience,
     ));
+    let resets = Resets::new(limits.http2.resets);
     let service = {
-        let worker = worker.clone();
+        let (worker, facts, resets) = (worker.clone(), facts.clone(), resets.clone());
         service_fn(move |request| {
             let turn = exchange.begin();
+            let unanswered = resets.begin();
             let (worker, facts) = (worker.clone(), facts.clone());
-            async move { answer(&worker, &facts, request, Some(turn)).await }
+            async move {
+                let answer = answer(&worker, &facts, request, Some(turn)).await;
+                unanswered.answered();
+                answer
+            }
         })
     };
     let connection = http2::Builder::new(LocalExecutor)
@@ -193,6 +200,10 @@ where
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = resets.used_up() => {
+            tracing::debug!(peer = %facts.peer, "an HTTP/2 connection was closed: too many requests were reset before they were answered");
+            return;
+        }
         () = worker.signals.closing.cancelled() => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {

@@ -195,7 +195,16 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for ClientIo<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let this = &mut *self;
+        match Pin::new(&mut this.stream).poll_flush(cx) {
+            // hyper does not read again after an answer: it has been waiting for bytes all along. So this is the place to begin the
+            // wait for the next request.
+            Poll::Ready(Ok(())) if !this.exchange.is_live() => match this.poll_reading(cx) {
+                Poll::Ready(error) => Poll::Ready(Err(error)),
+                Poll::Pending => Poll::Ready(Ok(())),
+            },
+            flushed => flushed,
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

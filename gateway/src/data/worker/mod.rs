@@ -9,6 +9,7 @@ mod detect;
 mod front;
 mod io;
 mod local;
+mod resets;
 mod server;
 mod signals;
 

@@ -61,9 +61,14 @@ impl Gateway {
         address.expect("a listener of this name").parse().unwrap()
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     /// Asks it to stop, as an orchestrator does.
     pub async fn terminate(&self) {
-        let id = self.child.id().unwrap().to_string();
+        let id = self.id().to_string();
         let status = Command::new("kill")
             .args(["-TERM", &id])
             .status()

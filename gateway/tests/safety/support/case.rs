@@ -35,7 +35,6 @@ pub struct Case {
     half_close: bool,
     to_head: bool,
     contains: Option<String>,
-    pending: Option<&'static str>,
 }
 
 impl Case {
@@ -51,7 +50,6 @@ impl Case {
             half_close: false,
             to_head: false,
             contains: None,
-            pending: None,
         }
     }
 
@@ -107,13 +105,6 @@ impl Case {
         self.contains = Some(text.to_owned());
         self
     }
-
-    /// The gateway does not do so yet.
-    #[allow(dead_code, reason = "used whenever there is something to come")]
-    pub fn pending(mut self, why: &'static str) -> Self {
-        self.pending = Some(why);
-        self
-    }
 }
 
 /// A gateway in front of a raw upstream that takes every path but the gateway's own.
@@ -124,38 +115,13 @@ pub struct Bench {
 
 impl Bench {
     pub async fn start(settings: &str) -> Self {
-        Self::start_with(settings, "").await
-    }
-
-    /// With keys of the whole, and of the upstream.
-    pub async fn start_with(settings: &str, of_upstream: &str) -> Self {
         let upstream = Upstream::start().await;
         let text = format!(
-            "{settings}\n[upstreams.only]\nurl = \"http://{}\"\ntimeout = \"10s\"\n{of_upstream}\n[[route]]\npath = \"/{{*rest}}\"\nupstream = \"only\"\n",
+            "{settings}\n[upstreams.only]\nurl = \"http://{}\"\ntimeout = \"10s\"\n[[route]]\npath = \"/{{*rest}}\"\nupstream = \"only\"\n",
             upstream.address
         );
         let gateway = Gateway::start(&config::file(&text), &["log.level=warn".to_owned()]).await;
         Self { gateway, upstream }
-    }
-
-    /// `None`, and a word about it, if the gateway does not know these keys yet.
-    pub async fn start_if_known(settings: &str) -> Option<Self> {
-        let text = format!(
-            "{settings}\n[upstreams.only]\nurl = \"http://127.0.0.1:1\"\n[[route]]\npath = \"/a\"\nupstream = \"only\"\n"
-        );
-        let checked = super::gateway::command()
-            .args(["--check", "--config"])
-            .arg(config::file(&text))
-            .output()
-            .await
-            .unwrap();
-        if checked.status.success() {
-            return Some(Self::start(settings).await);
-        }
-        let errors = String::from_utf8_lossy(&checked.stderr).into_owned();
-        assert!(errors.contains("unknown"), "{settings:?}: {errors}");
-        eprintln!("pending: the gateway does not know {settings:?}");
-        None
     }
 
     /// Runs every case, and fails with all that went wrong.
@@ -163,17 +129,8 @@ impl Bench {
         let (mut failures, mut count) = (Vec::new(), 0);
         for case in cases {
             count += 1;
-            let outcome = self.run_one(&case).await;
-            match (outcome, case.pending) {
-                (Ok(()), None) => {}
-                (Err(why), Some(pending)) => {
-                    eprintln!("pending: {}: {pending} ({why})", case.name);
-                }
-                (Err(why), None) => failures.push(format!("{}: {why}", case.name)),
-                (Ok(()), Some(pending)) => failures.push(format!(
-                    "{}: does as required; take away its mark: {pending}",
-                    case.name
-                )),
+            if let Err(why) = self.run_one(&case).await {
+                failures.push(format!("{}: {why}", case.name));
             }
         }
         assert!(count > 0);
@@ -285,18 +242,6 @@ impl Bench {
             other => return Err(format!("the connection does not go on: {other:?}")),
         }
         Ok(())
-    }
-}
-
-/// Like a case of its own: fails unless what is required is so, or is pending and not so.
-pub fn required(name: &str, pending: Option<&'static str>, outcome: Result<(), String>) {
-    match (outcome, pending) {
-        (Ok(()), None) => {}
-        (Err(why), Some(pending)) => eprintln!("pending: {name}: {pending} ({why})"),
-        (Err(why), None) => panic!("{name}: {why}"),
-        (Ok(()), Some(pending)) => {
-            panic!("{name}: does as required; take away its mark: {pending}")
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A strict reader of HTTP/1.1 messages: whatever is not plainly one is refused, so that nothing is overlooked.
 
 /// A request or response.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Message {
     /// The request or status line.
     pub start: String,
@@ -11,6 +11,18 @@ pub struct Message {
     pub trailers: Vec<(String, String)>,
     /// The body ended as its framing says.
     pub is_whole: bool,
+}
+
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Message")
+            .field("start", &self.start)
+            .field("fields", &self.fields)
+            .field("body", &self.text())
+            .field("trailers", &self.trailers)
+            .field("is_whole", &self.is_whole)
+            .finish()
+    }
 }
 
 /// What bytes are.

@@ -19,6 +19,9 @@ const POINTS: u64 = 128;
 /// Points of a ring at most, 12 MiB: with weights so large that there would be more, each has fewer.
 const MAX_POINTS: u64 = 1 << 20;
 
+/// If none of so many points in a row is of use, whoever is of use is looked for another way.
+const MOST_LOOKED_AT: usize = 1 << 12;
+
 /// The points, in order.
 #[derive(Debug, Default)]
 pub(in super::super) struct Ring {
@@ -69,7 +72,7 @@ pub(super) fn choose<'a>(
 ) -> Option<&'a Arc<Endpoint>> {
     let ring = set.ring.as_ref()?;
     let mut spared = None;
-    for owner in ring.from(hash) {
+    for owner in ring.from(hash).take(MOST_LOOKED_AT) {
         let member = &set.members[owner];
         if !choice.admits(member) {
             continue;

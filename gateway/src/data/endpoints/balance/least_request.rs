@@ -5,5 +5,5 @@ use super::super::group::Member;
 /// Requests under way, of all workers, per weight.
 #[inline]
 pub(super) fn cost(member: &Member) -> f64 {
-    member.endpoint.in_flight() as f64 / f64::from(member.weight)
+    f64::from(member.endpoint.in_flight()) / f64::from(member.weight)
 }

@@ -8,7 +8,7 @@ const UNKNOWN_AND_BUSY: f64 = 1e15;
 /// How long a request would take, if those under way were done one after the other.
 #[inline]
 pub(super) fn cost(member: &Member, now: Moment) -> f64 {
-    let in_flight = member.endpoint.in_flight() as f64;
+    let in_flight = f64::from(member.endpoint.in_flight());
     let weight = f64::from(member.weight);
     match member.endpoint.latency().get(now) {
         Some(latency) => latency * (in_flight + 1.0) / weight,

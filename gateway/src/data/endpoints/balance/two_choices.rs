@@ -20,11 +20,13 @@ pub(super) fn choose(
     random: &mut fastrand::Rng,
     cost: impl Fn(&Member) -> f64,
 ) -> Option<usize> {
-    let first = first(group, choice, random)?;
-    // There may be no second; then the first has won.
-    let Some(second) = second(group, choice, random, first) else {
-        return Some(first);
-    };
+    let (mut first, mut second) = group.draw_two(random);
+    let is_plain = !choice.is_anyone_slow
+        && choice.admits(&group.members[first])
+        && choice.admits(&group.members[second]);
+    if !is_plain {
+        (first, second) = draw_again(group, choice, random)?;
+    }
     let (one, other) = (&group.members[first], &group.members[second]);
     Some(if cost(other) < cost(one) {
         second
@@ -33,7 +35,19 @@ pub(super) fn choose(
     })
 }
 
-#[inline]
+// If there is no second, the first is both.
+#[cold]
+#[inline(never)]
+fn draw_again(
+    group: &Group,
+    choice: &Choice<'_>,
+    random: &mut fastrand::Rng,
+) -> Option<(usize, usize)> {
+    let first = first(group, choice, random)?;
+    let second = second(group, choice, random, first).unwrap_or(first);
+    Some((first, second))
+}
+
 fn first(group: &Group, choice: &Choice<'_>, random: &mut fastrand::Rng) -> Option<usize> {
     for _ in 0..DRAWS {
         let index = group.draw(random);
@@ -46,7 +60,6 @@ fn first(group: &Group, choice: &Choice<'_>, random: &mut fastrand::Rng) -> Opti
 }
 
 // One that is to be spared does not take part, so that what it gets is by its own turns.
-#[inline]
 fn second(
     group: &Group,
     choice: &Choice<'_>,
@@ -54,14 +67,7 @@ fn second(
     first: usize,
 ) -> Option<usize> {
     for _ in 0..DRAWS {
-        let mut index = group.draw(random);
-        if index == first {
-            // Any other.
-            index += random.usize(1..group.len());
-            if index >= group.len() {
-                index -= group.len();
-            }
-        }
+        let index = group.draw_another(random, first);
         let member = &group.members[index];
         if choice.admits(member) {
             return (!choice.spares(member, random)).then_some(index);
@@ -70,7 +76,6 @@ fn second(
     look_for(group, choice, random, Some(first))
 }
 
-#[cold]
 fn look_for(
     group: &Group,
     choice: &Choice<'_>,

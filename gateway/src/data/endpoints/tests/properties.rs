@@ -194,12 +194,12 @@ fn run(
         }
         // All is counted, on those that have left, too.
         let report = endpoints.report();
-        let in_flight: u64 = report
+        let in_flight: u32 = report
             .endpoints
             .iter()
             .map(|endpoint| endpoint.in_flight)
             .sum();
-        prop_assert_eq!(in_flight, under_way.len() as u64);
+        prop_assert_eq!(in_flight, under_way.len() as u32);
         let now = Moment::now();
         for request in under_way {
             request.finish(Verdict::Ignore, now);

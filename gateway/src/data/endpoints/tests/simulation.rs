@@ -41,7 +41,7 @@ struct World {
     /// What went where since it was last asked, and how long requests took.
     sent: BTreeMap<String, u64>,
     latencies: Vec<Duration>,
-    most_in_flight: BTreeMap<String, u64>,
+    most_in_flight: BTreeMap<String, u32>,
 }
 
 impl World {

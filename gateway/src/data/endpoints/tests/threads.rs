@@ -130,7 +130,7 @@ fn what_changes_while_workers_pick_never_leaves_them_without_an_endpoint() {
         });
         let report = endpoints.report();
         assert!(report.available > 0 && report.overflowed > 0, "{report:?}");
-        let in_flight: u64 = report
+        let in_flight: u32 = report
             .endpoints
             .iter()
             .map(|endpoint| endpoint.in_flight)
