@@ -300,7 +300,7 @@ mod tests {
         use Refusal::*;
         let shop = Ok(Some("shop.example"));
         for (uri, hosts, expected) in [
-            ("/a", vec!["shop.example"], shop.clone()),
+            ("/a", vec!["shop.example"], shop),
             ("/a", vec!["127.0.0.1:8080"], Ok(Some("127.0.0.1:8080"))),
             ("/a", vec!["[::1]:8080"], Ok(Some("[::1]:8080"))),
             ("/a", vec![], Err(HostMissing)),
@@ -314,7 +314,7 @@ mod tests {
             ("/a", vec![":80"], Err(HostMalformed)),
             ("/a", vec!["a b"], Err(HostMalformed)),
             ("/a", vec!["a\"b"], Err(HostMalformed)),
-            ("http://shop.example/a", vec!["shop.example"], shop.clone()),
+            ("http://shop.example/a", vec!["shop.example"], shop),
             ("http://SHOP.example/a", vec!["shop.example"], shop),
             (
                 "http://evil.example/a",

@@ -25,7 +25,7 @@ async fn methods() {
         .collect();
     cases.push(
         Case::new("HEAD", line("HEAD /a HTTP/1.1"))
-            .to_head()
+            .of_head()
             .passes("HEAD /a")
             .then(Then::Any),
     );

@@ -95,7 +95,7 @@ impl Case {
     }
 
     /// The request is a `HEAD`: its answer has no body.
-    pub fn to_head(mut self) -> Self {
+    pub fn of_head(mut self) -> Self {
         self.to_head = true;
         self
     }

@@ -164,11 +164,7 @@ impl Http2 {
                 continue;
             }
             match frame.kind {
-                HEADERS => {
-                    if status.is_none() {
-                        status = Some(status_of(&frame.payload)?);
-                    }
-                }
+                HEADERS if status.is_none() => status = Some(status_of(&frame.payload)?),
                 RST_STREAM => match (status, error_code(&frame)) {
                     // The answer is complete, and the rest of the request not wanted.
                     (Some(status), 0) => return Ok(End::Answered(status)),
