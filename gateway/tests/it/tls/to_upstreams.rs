@@ -1,8 +1,21 @@
 //! TLS and HTTP/2 to upstreams.
 
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
 use axum::body::Body;
 use futures_util::future::join_all;
-use http::Request;
+use http::{Request, Response};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use super::gateway;
 use crate::support::{
@@ -10,6 +23,7 @@ use crate::support::{
     h2_upstream::{H2Upstream, TOGETHER},
     pki::Authority,
     poll::until,
+    upstream::{Behaviour, Upstream},
 };
 
 const PLAIN: &str = "protocol = \"http2\"\ntimeout = \"20s\"";
@@ -161,22 +175,76 @@ async fn a_client_that_goes_away_resets_its_stream_alone() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_the_clients_fault() {
+async fn a_body_that_is_too_large_is_the_clients_fault() {
     let upstream = H2Upstream::start(None, 100).await;
-    let gateway = gateway("max_body = \"10B\"", &plain(&upstream, "")).await;
-    let request = Request::post("/never-read")
-        .body(Body::from_stream(futures_util::stream::iter(
-            ["0123456789", "0123456789"].map(Ok::<_, std::convert::Infallible>),
-        )))
+    let breaker = "breaker = { consecutive_failures = 1, open_for = \"1h\" }";
+    let gateway = gateway("max_body = \"10B\"", &plain(&upstream, breaker)).await;
+    let pieces = ["0123456789", "0123456789"].map(Ok::<_, Infallible>);
+    let request = Request::post("/hang")
+        .body(Body::from_stream(futures_util::stream::iter(pieces)))
         .unwrap();
-    let answer = ask(gateway.http, request).await;
-    // The upstream may have answered before.
-    assert!(
-        [200, 413].contains(&answer.status.as_u16()),
-        "{}",
-        answer.status
-    );
+    ask(gateway.http, request).await.problem(413);
+    upstream.resets(1).await;
     assert_eq!(get(gateway.http, "/a").await.status, 200);
+}
+
+/// A server that speaks HTTP/1.1 over TLS, and counts its connections.
+async fn http1_over_tls(acceptor: TlsAcceptor) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = connections.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, counted) = (acceptor.clone(), counted.clone());
+            tokio::spawn(async move {
+                let Ok(stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                counted.fetch_add(1, Ordering::SeqCst);
+                let service = service_fn(async |request: Request<Incoming>| {
+                    let host = request.headers()["host"].to_str().unwrap().to_owned();
+                    Ok::<_, Infallible>(Response::new(host))
+                });
+                let _ = http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
+            });
+        }
+    });
+    (address, connections)
+}
+
+#[tokio::test]
+async fn an_upstream_that_would_rather_speak_http1_may() {
+    let authority = Authority::new();
+    let signed = authority.sign(&["127.0.0.1"]);
+    for alpn in [&["http/1.1"][..], &[]] {
+        let (address, connections) = http1_over_tls(signed.acceptor(alpn)).await;
+        let keys = format!(
+            "url = \"https://{address}\"\ntls = {{ ca = {:?} }}",
+            authority.file()
+        );
+        let gateway = gateway("", &keys).await;
+        for answer in join_all((0..20).map(|_| get(gateway.http, "/a"))).await {
+            assert_eq!(answer.status, 200);
+            assert_eq!(answer.body, address.to_string());
+        }
+        let made = connections.load(Ordering::SeqCst);
+        for _ in 0..5 {
+            assert_eq!(get(gateway.http, "/a").await.status, 200);
+        }
+        assert_eq!(connections.load(Ordering::SeqCst), made);
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_does_not_speak_http2_cannot_be_reached() {
+    let upstream = Upstream::start(Behaviour::Json("{}")).await;
+    let keys = format!("url = {:?}\n{PLAIN}", upstream.url());
+    let gateway = gateway("", &keys).await;
+    get(gateway.http, "/a").await.problem(502);
+    assert_eq!(upstream.arrivals(), 0);
 }
 
 #[tokio::test]
