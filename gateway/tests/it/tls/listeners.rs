@@ -6,7 +6,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     process::Command,
 };
@@ -180,4 +180,18 @@ async fn files_that_are_of_no_use_are_named_at_start() {
             assert!(said.contains(part), "{part} is not in {said}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_handshake_that_stalls_is_given_up() {
+    let files = Authority::new().sign(&["shop.example"]).files();
+    let root = format!("header_timeout = \"300ms\"\n{}", listener(&files));
+    let gateway = gateway(&root, "url = \"http://127.0.0.1:1\"").await;
+    let mut stream = TcpStream::connect(gateway.listener("secure"))
+        .await
+        .unwrap();
+    // The beginning of a record that never comes.
+    stream.write_all(&[22, 3, 1, 2, 0]).await.unwrap();
+    let mut said = Vec::new();
+    let _ = soon("the end", stream.read_to_end(&mut said)).await;
 }
