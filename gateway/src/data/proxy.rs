@@ -1,6 +1,6 @@
 //! The way of a request through a worker: let in, routed, sent on, and its answer sent back.
 
-use std::{rc::Rc, time::Instant};
+use std::{pin::pin, rc::Rc, time::Instant};
 
 use bytes::Bytes;
 use http::{
@@ -106,7 +106,7 @@ where
         Err(answer) => return answer,
     };
     let LocalTarget::Upstream { stack, route } = target else {
-        return own(worker, parts, body, exchange).await;
+        return Box::pin(own(worker, parts, body, exchange)).await;
     };
     let limit = worker.plane.limits.body;
     if announces_more_than(&parts.headers, limit) {
@@ -155,10 +155,11 @@ async fn call<S, B>(
 where
     S: Stack<B>,
 {
-    let call = stack.oneshot(request);
+    // Pinned here, because both ways to wait for it would have a place for it of their own.
+    let mut call = pin!(stack.oneshot(request));
     match deadline {
         None => call.await,
-        Some(deadline) => tokio::time::timeout_at(deadline.into(), call).await?,
+        Some(deadline) => tokio::time::timeout_at(deadline.into(), call.as_mut()).await?,
     }
 }
 

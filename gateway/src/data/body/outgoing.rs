@@ -25,7 +25,8 @@ pub struct Outgoing {
 #[derive(Debug)]
 enum Content {
     Empty,
-    Stream(Stream),
+    // In a box: most requests have no body, and each is moved several times.
+    Stream(Box<Stream>),
     Replayed(Reading),
 }
 
@@ -52,14 +53,14 @@ impl Outgoing {
         let content = if body.is_end_stream() {
             Content::Empty
         } else {
-            Content::Stream(Stream {
+            Content::Stream(Box::new(Stream {
                 body,
                 limit,
                 left: limit,
                 patience,
                 timer: None,
                 waiting: false,
-            })
+            }))
         };
         Self { content, exchange }
     }
@@ -74,7 +75,7 @@ impl Outgoing {
     #[must_use]
     pub fn kept(mut self, most: usize) -> Self {
         self.content = match self.content {
-            Content::Stream(stream) => Content::Replayed(Reading::new(stream, most)),
+            Content::Stream(stream) => Content::Replayed(Reading::new(*stream, most)),
             other => other,
         };
         self

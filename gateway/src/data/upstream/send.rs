@@ -151,7 +151,8 @@ async fn attempt(
     loop {
         let mut lease = match node.pool.checkout() {
             Some(lease) => lease,
-            None => node.pool.connect().await?,
+            // In a box, because there is seldom need of it, and the future of every request would have room for it.
+            None => Box::pin(node.pool.connect()).await?,
         };
         let spare = if lease.is_http2() {
             form::for_http2(&mut request, node)?;

@@ -1,12 +1,18 @@
 //! One client's connection.
 
 use std::{
-    cell::Cell, convert::Infallible, net::IpAddr, panic::AssertUnwindSafe, pin::pin, rc::Rc,
+    cell::Cell,
+    convert::Infallible,
+    future::poll_fn,
+    net::IpAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    rc::Rc,
+    task::Poll,
     time::Duration,
 };
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::{
@@ -242,8 +248,14 @@ where
     B: Body<Data = Bytes, Error = BoxError>,
 {
     facts.begin_request();
-    let answered = AssertUnwindSafe(proxy::serve(worker, facts, request, turn))
-        .catch_unwind()
-        .await;
-    Ok(answered.unwrap_or_else(|_| proxy::answer(Problem::internal())))
+    // Caught where it stays: a combinator would move the future into itself.
+    let mut serving = pin!(proxy::serve(worker, facts, request, turn));
+    let answered =
+        poll_fn(
+            |cx| match catch_unwind(AssertUnwindSafe(|| serving.as_mut().poll(cx))) {
+                Ok(polled) => polled,
+                Err(_) => Poll::Ready(proxy::answer(Problem::internal())),
+            },
+        );
+    Ok(answered.await)
 }
