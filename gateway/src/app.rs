@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Router, routing::get};
 use service_kit::{
     problem::Problem,
-    runtime::{Context, OwnServer, StartError, bind_shared},
+    runtime::{Context, OwnServer, StartError},
     telemetry::RequestMetrics,
 };
 use tower_breaker::BuildError;
@@ -24,7 +24,7 @@ use crate::{
     },
     control::{circuit_status, health},
     data::{
-        background,
+        background, listeners,
         plane::{AnsweredBy, Connections, Plane, Target},
         retry,
         route::RouteTable,
@@ -33,22 +33,12 @@ use crate::{
     },
 };
 
-/// Connections that wait to be accepted by a worker.
-const BACKLOG: u32 = 4096;
-
 /// Builds everything that serves, and begins to.
 ///
 /// # Errors
 /// There is no listener, or a worker could not be started.
 pub async fn start(gateway: Gateway, context: Context) -> Result<Arc<dyn OwnServer>, StartError> {
-    let first = context
-        .take_listener()
-        .ok_or("the public listener is missing")?;
-    let address = first.local_addr()?;
-    let mut listeners = vec![first];
-    for _ in 1..gateway.workers {
-        listeners.push(bind_shared(address, BACKLOG)?);
-    }
+    let sockets = listeners::bind(&gateway, &context)?;
     let plane = Arc::new(plane(gateway, &context)?);
     let runtime = tokio::runtime::Handle::current();
     let stop = context.shutdown();
@@ -57,7 +47,7 @@ pub async fn start(gateway: Gateway, context: Context) -> Result<Arc<dyn OwnServ
         .iter()
         .map(|upstream| background::begin(upstream, &runtime, &stop));
     futures_util::future::join_all(found).await;
-    Ok(Arc::new(Server::start(&plane, listeners)?))
+    Ok(Arc::new(Server::start(&plane, sockets)?))
 }
 
 fn plane(gateway: Gateway, context: &Context) -> Result<Plane, StartError> {
@@ -73,7 +63,7 @@ fn plane(gateway: Gateway, context: &Context) -> Result<Plane, StartError> {
         .upstreams
         .into_iter()
         .map(|upstream| Shared::new(upstream, &zone).map(Arc::new))
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<_, tower::BoxError>>()?;
     Ok(Plane {
         routes,
         targets,

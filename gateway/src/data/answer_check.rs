@@ -45,7 +45,9 @@ pub fn check_answer(
     headers: &HeaderMap,
     asked: Option<&HeaderValue>,
 ) -> Result<Names, BadAnswer> {
-    if status == StatusCode::SWITCHING_PROTOCOLS && !is_asked(headers, asked) {
+    // HTTP/2 has no such thing (RFC 9113, section 8.6).
+    let may_switch = version != Version::HTTP_2 && is_asked(headers, asked);
+    if status == StatusCode::SWITCHING_PROTOCOLS && !may_switch {
         return Err(BadAnswer::UnaskedSwitch);
     }
     if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {

@@ -12,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::{
     discovery::{self, DiscoveredEndpoint},
     endpoints::{Endpoint, EndpointKey, EndpointSpec, Endpoints},
-    health::{Checks, Connect, Connected, Peer, Plain, Speak, Target},
+    health::{Checks, Connect, Connected, Peer, Speak, Target},
+    tls::{Connector, Stream},
     upstream::Shared,
 };
-use crate::config::model::Discovery;
+use crate::config::model::{Discovery, Protocol};
 
 /// Begins to look for an upstream's endpoints and to check them, until told to stop. Returns when the first are known, or it has taken
 /// too long.
@@ -47,7 +48,7 @@ pub async fn begin(upstream: &Shared, runtime: &Handle, stop: &CancellationToken
             upstream: name.clone(),
             config,
             protocol: upstream.config.protocol,
-            connect: ByNameOrAddress,
+            connect: AsRequestsDo(upstream.tls.clone()),
         };
         let _checking = checks.start(targets, runtime, stop.clone());
         // The targets come to an end with their sender.
@@ -103,22 +104,39 @@ impl Target for Endpoint {
 /// Stands for the address of an endpoint that is known by its name alone. Nobody can be reached at it.
 const UNRESOLVED: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-/// Connects as requests do: to a name that discovery has not resolved at any of its addresses.
-#[derive(Debug, Clone, Copy)]
-struct ByNameOrAddress;
+/// Connects as requests do: with the same trust, and to a name that discovery has not resolved at any of its addresses.
+#[derive(Debug, Clone)]
+struct AsRequestsDo(Option<Arc<Connector>>);
 
-impl Connect for ByNameOrAddress {
-    type Io = TcpStream;
+impl Connect for AsRequestsDo {
+    type Io = Stream;
 
-    async fn connect(&self, peer: &Peer, speak: Speak) -> io::Result<Connected<TcpStream>> {
-        if peer.https || peer.address.ip() != UNRESOLVED {
-            return Plain.connect(peer, speak).await;
+    async fn connect(&self, peer: &Peer, speak: Speak) -> io::Result<Connected<Stream>> {
+        let stream = if peer.address.ip() == UNRESOLVED {
+            TcpStream::connect((&*peer.host, peer.address.port())).await?
+        } else {
+            TcpStream::connect(peer.address).await?
+        };
+        // A check is one small write and one small answer.
+        stream.set_nodelay(true)?;
+        if !peer.https {
+            return Ok(Connected {
+                io: Stream::Plain(stream),
+                http2: speak == Speak::Http2,
+            });
         }
-        let io = TcpStream::connect((&*peer.host, peer.address.port())).await?;
-        io.set_nodelay(true)?;
+        let Some(connector) = &self.0 else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        let protocol = match speak {
+            Speak::Http1 => Protocol::Http1,
+            Speak::Http2 => Protocol::Http2,
+            Speak::Either => Protocol::Auto,
+        };
+        let io = connector.connect(stream, &peer.host, protocol).await?;
         Ok(Connected {
+            http2: io.agreed_on_http2(),
             io,
-            http2: speak == Speak::Http2,
         })
     }
 }

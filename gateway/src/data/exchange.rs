@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::endpoints::EndpointId;
+use super::{body::RequestBodyError, endpoints::EndpointId};
 use http::{HeaderValue, Method, StatusCode};
 use service_kit::telemetry::{RequestMetrics, RouteMetrics, trace_context::TraceContext};
 
@@ -29,6 +29,8 @@ pub struct Exchange {
     route: OnceCell<Arc<RouteMetrics>>,
     head: Cell<Option<Head>>,
     waits_for_client: Cell<bool>,
+    takes_trailers: Cell<bool>,
+    body_error: OnceCell<RequestBodyError>,
     notes: Rc<Notes>,
 }
 
@@ -82,6 +84,8 @@ impl Exchange {
             route: OnceCell::new(),
             head: Cell::new(None),
             waits_for_client: Cell::new(false),
+            takes_trailers: Cell::new(false),
+            body_error: OnceCell::new(),
             notes: notes.clone(),
         })
     }
@@ -139,6 +143,29 @@ impl Exchange {
     #[must_use]
     pub fn started(&self) -> Instant {
         self.started
+    }
+
+    /// Whether the client says that it takes trailers.
+    pub fn set_takes_trailers(&self, takes: bool) {
+        self.takes_trailers.set(takes);
+    }
+
+    /// Whether it does.
+    #[must_use]
+    pub fn takes_trailers(&self) -> bool {
+        self.takes_trailers.get()
+    }
+
+    /// The request's body could not be sent: told by the body.
+    #[cold]
+    pub fn request_body_failed(&self, error: &RequestBodyError) {
+        let _: Result<(), _> = self.body_error.set(error.again());
+    }
+
+    /// Why it could not be sent.
+    #[must_use]
+    pub fn request_body_error(&self) -> Option<RequestBodyError> {
+        self.body_error.get().map(RequestBodyError::again)
     }
 
     /// Whose turn it is while the request's body is under way: told by the body.

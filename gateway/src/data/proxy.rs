@@ -270,6 +270,7 @@ fn forward<S>(
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, protocol.clone());
     }
+    exchange.set_takes_trailers(prepared.takes_trailers);
     let asked_host = headers.get(header::HOST).cloned();
     // The path and query of the request target, as they were written.
     parts.uri = uri.path_and_query.map(Uri::from).unwrap_or_default();

@@ -10,6 +10,8 @@ mod support {
     pub mod client;
     pub mod config;
     pub mod gateway;
+    pub mod h2_upstream;
+    pub mod pki;
     pub mod poll;
     pub mod upstream;
 }
@@ -22,3 +24,4 @@ mod drain;
 mod product_details;
 mod proxy;
 mod shop;
+mod tls;

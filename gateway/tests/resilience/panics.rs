@@ -7,7 +7,7 @@ use gateway::{
     config::{self, own},
     data::{
         plane::{AnsweredBy, Connections, Plane, Target},
-        worker::Server,
+        worker::{Front, Server, Socket},
     },
 };
 use http_body_util::BodyExt;
@@ -59,7 +59,17 @@ async fn costs_its_own_request() {
     // One worker: the one that panics is the one that goes on.
     let listener = bind_shared("127.0.0.1:0".parse().unwrap(), 64).unwrap();
     let address = listener.local_addr().unwrap();
-    let server = Server::start(&Arc::new(plane(own)), vec![listener]).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let front = Front {
+        name: "listen".into(),
+        http2: true,
+        tls: None,
+    };
+    let socket = Socket {
+        listener,
+        front: Arc::new(front),
+    };
+    let server = Server::start(&Arc::new(plane(own)), vec![vec![socket]]).unwrap();
 
     let stream = TcpStream::connect(address).await.unwrap();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))

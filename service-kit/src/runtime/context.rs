@@ -29,6 +29,7 @@ pub struct Context {
     shutdown: CancellationToken,
     finishes: Arc<Mutex<Vec<Finish>>>,
     listener: Arc<Mutex<Option<std::net::TcpListener>>>,
+    further: Arc<Mutex<Vec<(String, SocketAddr)>>>,
 }
 
 impl Context {
@@ -41,6 +42,7 @@ impl Context {
             shutdown,
             finishes: Arc::default(),
             listener: Arc::default(),
+            further: Arc::default(),
         }
     }
 
@@ -104,6 +106,22 @@ impl Context {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(Box::pin(finish));
+    }
+
+    /// Announces a listener of the service's own, beside the public one and the ops listener.
+    pub fn also_listens(&self, name: &str, address: SocketAddr) {
+        self.further
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((name.to_owned(), address));
+    }
+
+    /// The listeners that were announced, with their real ports.
+    pub fn listeners(&self) -> Vec<(String, SocketAddr)> {
+        self.further
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(crate) fn keep_listener(&self, listener: std::net::TcpListener) {

@@ -118,7 +118,12 @@ fn serve_process<C>(
             signals::stop_on_stdin_eof(orders.shutdown.clone()).map_err(failed)?;
         }
         let running = begin(info, common, config, start, sharing, orders).await?;
-        output::say(&announce::line(info.name, running.http, running.ops));
+        output::say(&announce::line(
+            info.name,
+            running.http,
+            running.ops,
+            &running.context().listeners(),
+        ));
         running.wait().await;
         Ok(())
     });

@@ -7,7 +7,7 @@ use std::{error::Error, fmt};
 #[derive(Debug)]
 pub enum RequestBodyError {
     /// The client went away in the middle of it, or what came was no body.
-    Broken(hyper::Error),
+    Broken(Option<hyper::Error>),
     /// It is larger than this.
     TooLarge(u64),
     /// The next piece did not come in time.
@@ -32,13 +32,23 @@ impl fmt::Display for RequestBodyError {
 impl Error for RequestBodyError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Broken(error) => Some(error),
-            Self::TooLarge(_) | Self::TooSlow => None,
+            Self::Broken(Some(error)) => Some(error),
+            Self::Broken(None) | Self::TooLarge(_) | Self::TooSlow => None,
         }
     }
 }
 
 impl RequestBodyError {
+    /// The same without its cause, for someone else to report.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        match self {
+            Self::Broken(_) => Self::Broken(None),
+            Self::TooLarge(limit) => Self::TooLarge(*limit),
+            Self::TooSlow => Self::TooSlow,
+        }
+    }
+
     /// Looks for one through the causes of an error.
     #[must_use]
     pub fn find<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Self> {

@@ -147,7 +147,7 @@ impl Stream {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                Poll::Ready(Some(Err(RequestBodyError::Broken(error))))
+                Poll::Ready(Some(Err(RequestBodyError::Broken(Some(error)))))
             }
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => self.poll_patience(cx),
@@ -182,19 +182,16 @@ impl Body for Outgoing {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         let this = &mut *self;
-        match &mut this.content {
-            Content::Empty => Poll::Ready(None),
-            Content::Stream(stream) => {
-                let polled = stream.poll(cx);
-                this.exchange.set_waits_for_client(polled.is_pending());
-                polled
-            }
-            Content::Replayed(reading) => {
-                let polled = reading.poll(cx);
-                this.exchange.set_waits_for_client(polled.is_pending());
-                polled
-            }
+        let polled = match &mut this.content {
+            Content::Empty => return Poll::Ready(None),
+            Content::Stream(stream) => stream.poll(cx),
+            Content::Replayed(reading) => reading.poll(cx),
+        };
+        this.exchange.set_waits_for_client(polled.is_pending());
+        if let Poll::Ready(Some(Err(error))) = &polled {
+            this.exchange.request_body_failed(error);
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -11,7 +11,7 @@ use crate::{
     data::{
         body::{Outgoing, RequestBodyError},
         endpoints::NoneAvailable,
-        upstream::connect::ConnectError,
+        upstream::{connect::ConnectError, processed::was_not_processed},
     },
 };
 
@@ -83,7 +83,7 @@ impl<B> ClassifyCall<Response<B>, BoxError> for RetryJudgeCall {
             Err(error) if RequestBodyError::find(&**error).is_some() => false,
             // Nobody was asked. There will be nobody in a moment either, and the budget is for those who can be helped.
             Err(error) if error.is::<NoneAvailable>() => false,
-            Err(error) if error.is::<ConnectError>() => true,
+            Err(error) if error.is::<ConnectError>() || was_not_processed(&**error) => true,
             Err(_) => self.is_repeatable,
         };
         if failed && self.is_kept {

@@ -9,9 +9,9 @@ use std::{
     time::Instant,
 };
 
-use http::HeaderValue;
+use http::{HeaderValue, uri::Authority};
 
-use super::{Shared, host, pool::Http1Pool};
+use super::{Shared, connect::Dial, host, pool::Pool};
 use crate::{
     config::model::Limits,
     data::{
@@ -43,8 +43,12 @@ struct Choice {
 pub struct Node {
     /// What stands in `Host`.
     pub host: HeaderValue,
+    /// The same for HTTP/2.
+    pub authority: Option<Authority>,
+    /// Whether it speaks TLS.
+    pub https: bool,
     /// Its connections.
-    pub pool: Rc<Http1Pool>,
+    pub pool: Pool,
 }
 
 impl Local {
@@ -80,13 +84,19 @@ impl Local {
             .entry(endpoint.id())
             .or_insert_with(|| {
                 let key = endpoint.key();
+                let config = &self.shared.config;
+                let dial = Dial {
+                    endpoint: key.clone(),
+                    protocol: config.protocol,
+                    limit: config.pool.connect_timeout,
+                    tls: self.shared.tls.clone(),
+                };
+                let host = host::of(key);
                 Rc::new(Node {
-                    host: host::of(key),
-                    pool: Rc::new(Http1Pool::new(
-                        key.clone(),
-                        self.shared.config.pool,
-                        &self.limits,
-                    )),
+                    authority: Authority::try_from(host.as_bytes()).ok(),
+                    host,
+                    https: key.https,
+                    pool: Pool::new(dial, config.pool, &self.limits),
                 })
             })
             .clone()

@@ -2,9 +2,11 @@
 
 pub mod body;
 pub mod connect;
+pub mod form;
 pub mod host;
 pub mod local;
 pub mod pool;
+pub mod processed;
 pub mod send;
 pub mod shared;
 

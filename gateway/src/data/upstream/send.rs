@@ -9,9 +9,12 @@ use http::{
 };
 use hyper::body::Incoming;
 use tower::BoxError;
-use tower_breaker::classify::{HttpStatus, Verdict};
+use tower_breaker::{
+    classify::{HttpStatus, Verdict},
+    retry::Replay,
+};
 
-use super::{Local, UpstreamBody, local::Node, pool::Lease};
+use super::{Local, UpstreamBody, form, local::Node, pool::Lease, processed::was_not_processed};
 use crate::{
     config::model::{Balancer, HashOn},
     data::{
@@ -19,6 +22,7 @@ use crate::{
         endpoints::{EndpointId, Moment, Wanted, hash_key},
         exchange::Exchange,
         headers::{hide_endpoint, set_host},
+        retry::Copies,
     },
 };
 
@@ -68,7 +72,7 @@ pub async fn send(
         *request.uri_mut() = prefixed;
     }
     *request.version_mut() = Version::HTTP_11;
-    match attempt(&node, request).await {
+    match attempt(&node, request, &exchange).await {
         Ok((mut response, lease)) => {
             let now = Moment::now();
             in_flight.answered(now);
@@ -135,25 +139,60 @@ impl Drop for Trying<'_> {
     }
 }
 
+/// How often a request is sent again that an HTTP/2 endpoint has not processed.
+const UNPROCESSED: u32 = 3;
+
 async fn attempt(
     node: &Node,
     mut request: Request<Outgoing>,
+    exchange: &Exchange,
 ) -> Result<(Response<Incoming>, Lease), BoxError> {
+    let mut unprocessed = 0;
     loop {
         let mut lease = match node.pool.checkout() {
             Some(lease) => lease,
             // In a box, because there is seldom need of it, and the future of every request would have room for it.
             None => Box::pin(node.pool.connect()).await?,
         };
-        match lease.send(request).await {
+        let spare = if lease.is_http2() {
+            form::for_http2(&mut request, node)?;
+            unprocessed += 1;
+            // What has been handed to an HTTP/2 connection does not come back. Boxed, because few requests have one.
+            (unprocessed <= UNPROCESSED)
+                .then(|| Copies.replay(&request).map(Box::new))
+                .flatten()
+        } else {
+            form::for_http1(&mut request)?;
+            None
+        };
+        let mut failed = match lease.send(request).await {
             Ok(response) => return Ok((response, lease)),
-            // Closed by the other side while it was idle, before any of this request was sent: nothing has happened yet. A new
-            // connection that fails so is another matter.
-            Err(mut failed) => match failed.take_message() {
-                Some(unsent) if lease.is_reused() => request = unsent,
-                _ => return Err(failed.into_error().into()),
-            },
+            Err(failed) => failed,
+        };
+        // Closed by the other side while it was idle, before any of this request was sent: nothing has happened yet. A new
+        // connection that fails so is another matter.
+        if let Some(unsent) = failed.take_message()
+            && lease.is_reused()
+            && unprocessed <= UNPROCESSED
+        {
+            request = unsent;
+            continue;
         }
+        let error = failed.into_error();
+        if lease.is_http2() {
+            // Of a body that fails HTTP/2 knows no more than that the stream has been reset.
+            if let Some(error) = exchange.request_body_error() {
+                return Err(error.into());
+            }
+            if let Some(spare) = spare
+                && spare.body().is_kept()
+                && was_not_processed(&error)
+            {
+                request = *spare;
+                continue;
+            }
+        }
+        return Err(error.into());
     }
 }
 

@@ -1,6 +1,6 @@
 //! Taking connections.
 
-use std::{io, rc::Rc, time::Duration};
+use std::{io, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body::Body;
@@ -8,13 +8,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::TaskTracker;
 use tower::BoxError;
 
-use super::{Worker, connection};
+use super::{Front, Worker, connection};
 use crate::data::proxy::Stack;
 
 /// Takes connections until the drain begins.
 pub(super) async fn until_closing<S, B>(
     worker: Rc<Worker<S>>,
     listener: TcpListener,
+    front: Arc<Front>,
     connections: &TaskTracker,
 ) where
     S: Stack<B>,
@@ -29,7 +30,13 @@ pub(super) async fn until_closing<S, B>(
         };
         match accepted {
             Ok((stream, peer)) => {
-                begin(&worker, stream, peer.ip().to_canonical(), connections);
+                begin(
+                    &worker,
+                    stream,
+                    peer.ip().to_canonical(),
+                    &front,
+                    connections,
+                );
             }
             Err(error) if is_connection_error(&error) => {}
             Err(error) => {
@@ -41,7 +48,13 @@ pub(super) async fn until_closing<S, B>(
     }
     // What the kernel has taken for this listener would be reset when it is closed.
     while let Some(Ok((stream, peer))) = now(&listener).await {
-        begin(&worker, stream, peer.ip().to_canonical(), connections);
+        begin(
+            &worker,
+            stream,
+            peer.ip().to_canonical(),
+            &front,
+            connections,
+        );
     }
 }
 
@@ -57,6 +70,7 @@ fn begin<S, B>(
     worker: &Rc<Worker<S>>,
     stream: TcpStream,
     peer: std::net::IpAddr,
+    front: &Arc<Front>,
     connections: &TaskTracker,
 ) where
     S: Stack<B>,
@@ -68,10 +82,10 @@ fn begin<S, B>(
         return;
     }
     let _ = stream.set_nodelay(true);
-    let worker = worker.clone();
+    let (worker, front) = (worker.clone(), front.clone());
     tokio::task::spawn_local(connections.track_future(async move {
         let _open = Open(worker.clone());
-        connection::serve(&worker, stream, peer).await;
+        connection::serve(&worker, stream, peer, &front).await;
     }));
 }
 

@@ -30,8 +30,9 @@ use tokio::net::TcpStream;
 use tower::BoxError;
 
 use super::{
-    Worker,
-    detect::{Protocol, detect},
+    Front, Worker,
+    detect::Protocol,
+    front::Begun,
     io::{ClientIo, Patience},
     resets::Resets,
 };
@@ -41,6 +42,7 @@ use crate::{
         body::ResponseBody,
         headers::ConnectionFacts,
         proxy::{self, Stack},
+        tls::Stream,
         upstream::pool::USUAL_HEADERS,
     },
 };
@@ -83,20 +85,47 @@ impl Facts {
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Serves a connection to its end.
-pub(super) async fn serve<S, B>(worker: &Rc<Worker<S>>, mut stream: TcpStream, peer: IpAddr)
-where
+pub(super) async fn serve<S, B>(
+    worker: &Rc<Worker<S>>,
+    stream: TcpStream,
+    peer: IpAddr,
+    front: &Front,
+) where
     S: Stack<B>,
     B: Body<Data = Bytes, Error = BoxError> + 'static,
 {
     let limits = &worker.plane.limits;
-    let forwarding = worker.forwarding.connection(Some(peer), false);
+    let forwarding = worker
+        .forwarding
+        .connection(Some(peer), front.tls.is_some());
     let facts = Rc::new(Facts::new(peer, forwarding, limits));
-    let Some((protocol, read_ahead)) = first(worker, &mut stream).await else {
-        return;
+    // In a box, which is gone once the connection is idle.
+    let mut beginning = Box::pin(front.begin(stream, limits.idle_timeout, limits.header_timeout));
+    let begun = tokio::select! {
+        biased;
+        begun = beginning.as_mut() => begun,
+        () = worker.signals.closing.cancelled() => {
+            let Some(begun) = last_words(worker, beginning.as_mut()).await else {
+                return;
+            };
+            begun
+        }
+    };
+    drop(beginning);
+    let Begun {
+        stream,
+        protocol,
+        read_ahead,
+    } = match begun {
+        Ok(begun) => begun,
+        Err(error) => {
+            tracing::debug!(%error, %peer, listener = &*front.name, "a connection never began");
+            return;
+        }
     };
     match protocol {
-        Protocol::Http1 => http1(worker, stream, read_ahead.into(), facts).await,
-        Protocol::Http2 => http2(worker, stream, read_ahead.into(), facts).await,
+        Protocol::Http1 => http1(worker, stream, read_ahead, facts).await,
+        Protocol::Http2 => http2(worker, stream, read_ahead, facts).await,
     }
 }
 
@@ -104,21 +133,15 @@ where
 /// because it was accepted at that moment. To close on it then would fail a request.
 const FIRST_WORDS: Duration = Duration::from_secs(1);
 
-/// What the client begins with. `None`: nothing that should be answered.
-async fn first<S>(worker: &Worker<S>, stream: &mut TcpStream) -> Option<(Protocol, Vec<u8>)> {
-    let mut detecting = pin!(detect(stream));
-    let first = tokio::select! {
-        biased;
-        first = tokio::time::timeout(worker.plane.limits.idle_timeout, detecting.as_mut()) => first,
-        () = worker.signals.closing.cancelled() => tokio::select! {
-            first = tokio::time::timeout(FIRST_WORDS, detecting) => first,
-            () = worker.signals.limit.cancelled() => return None,
-        },
-    };
-    first.ok()?.ok()
+/// What a client still begins with once the drain has begun. `None`: nothing that should be answered.
+async fn last_words<S, T>(worker: &Worker<S>, beginning: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        begun = tokio::time::timeout(FIRST_WORDS, beginning) => begun.ok(),
+        () = worker.signals.limit.cancelled() => None,
+    }
 }
 
-async fn http1<S, B>(worker: &Rc<Worker<S>>, stream: TcpStream, read_ahead: Bytes, facts: Rc<Facts>)
+async fn http1<S, B>(worker: &Rc<Worker<S>>, stream: Stream, read_ahead: Bytes, facts: Rc<Facts>)
 where
     S: Stack<B>,
     B: Body<Data = Bytes, Error = BoxError> + 'static,
@@ -165,7 +188,7 @@ where
 /// What hyper takes of a request line. Whether a head is too large is decided when it is there: hyper could not say what of it is.
 const LONGEST_LINE: usize = 72 << 10;
 
-async fn http2<S, B>(worker: &Rc<Worker<S>>, stream: TcpStream, read_ahead: Bytes, facts: Rc<Facts>)
+async fn http2<S, B>(worker: &Rc<Worker<S>>, stream: Stream, read_ahead: Bytes, facts: Rc<Facts>)
 where
     S: Stack<B>,
     B: Body<Data = Bytes, Error = BoxError> + 'static,
@@ -229,7 +252,7 @@ where
 
 /// Spawns on the worker's own thread.
 #[derive(Debug, Clone, Copy)]
-struct LocalExecutor;
+pub struct LocalExecutor;
 
 impl<F: Future<Output = ()> + 'static> Executor<F> for LocalExecutor {
     fn execute(&self, future: F) {

@@ -2,7 +2,6 @@
 
 use std::{
     cell::RefCell,
-    net::TcpListener,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -13,7 +12,7 @@ use http_body::Body;
 use tokio_util::task::TaskTracker;
 use tower::BoxError;
 
-use super::{Signals, accept};
+use super::{Signals, Socket, accept};
 use crate::data::{
     exchange::Notes,
     headers::{ForwardingPolicy, Scratch},
@@ -89,7 +88,7 @@ impl Worker<()> {
     /// The life of a worker's thread: takes connections until the drain begins, and ends with the last of them.
     pub(super) async fn run(
         plane: Arc<Plane>,
-        listener: TcpListener,
+        sockets: Vec<Socket>,
         signals: Signals,
         connections: TaskTracker,
     ) {
@@ -133,20 +132,29 @@ impl Worker<()> {
             signals,
             plane,
         };
-        serve(Rc::new(worker), listener, connections).await;
+        serve(Rc::new(worker), sockets, connections).await;
     }
 }
 
-async fn serve<S, B>(worker: Rc<Worker<S>>, listener: TcpListener, connections: TaskTracker)
+async fn serve<S, B>(worker: Rc<Worker<S>>, sockets: Vec<Socket>, connections: TaskTracker)
 where
     S: Stack<B>,
     B: Body<Data = Bytes, Error = BoxError> + 'static,
 {
     let limit = worker.signals.limit.clone();
-    match tokio::net::TcpListener::from_std(listener) {
-        Ok(listener) => accept::until_closing(worker, listener, &connections).await,
-        Err(error) => tracing::error!(%error, "a worker cannot use its listener"),
-    }
+    let accepting = sockets.into_iter().filter_map(|Socket { listener, front }| {
+        match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => {
+                let worker = worker.clone();
+                Some(accept::until_closing(worker, listener, front, &connections))
+            }
+            Err(error) => {
+                tracing::error!(%error, listener = &*front.name, "a worker cannot use its listener");
+                None
+            }
+        }
+    });
+    futures_util::future::join_all(accepting).await;
     connections.close();
     tokio::select! {
         () = connections.wait() => {}

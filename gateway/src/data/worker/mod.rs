@@ -6,13 +6,15 @@
 mod accept;
 mod connection;
 mod detect;
+mod front;
 mod io;
 mod local;
 mod resets;
 mod server;
 mod signals;
 
-pub use connection::Facts;
+pub use connection::{Facts, LocalExecutor};
+pub use front::{Front, Socket};
 pub use local::{LocalTarget, Route, Worker};
 pub use server::Server;
 pub use signals::Signals;

@@ -1,11 +1,11 @@
 //! The workers' threads.
 
-use std::{future::Future, io, net::TcpListener, pin::Pin, sync::Arc, thread, time::Duration};
+use std::{future::Future, io, pin::Pin, sync::Arc, thread, time::Duration};
 
 use service_kit::runtime::OwnServer;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Signals, local::Worker};
+use super::{Signals, Socket, local::Worker};
 use crate::data::plane::Plane;
 
 /// The running workers.
@@ -16,15 +16,17 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a worker for each listener.
+    /// Starts a worker for each of these, with a socket of each listener.
     ///
     /// # Errors
     /// A thread or its runtime could not be made.
-    pub fn start(plane: &Arc<Plane>, listeners: Vec<TcpListener>) -> io::Result<Self> {
+    pub fn start(plane: &Arc<Plane>, workers: Vec<Vec<Socket>>) -> io::Result<Self> {
         let signals = Signals::default();
-        let mut connections = Vec::with_capacity(listeners.len());
-        for (number, listener) in listeners.into_iter().enumerate() {
-            listener.set_nonblocking(true)?;
+        let mut connections = Vec::with_capacity(workers.len());
+        for (number, sockets) in workers.into_iter().enumerate() {
+            for socket in &sockets {
+                socket.listener.set_nonblocking(true)?;
+            }
             let tracker = TaskTracker::new();
             connections.push(tracker.clone());
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -35,7 +37,7 @@ impl Server {
                 .name(format!("worker-{number}"))
                 .spawn(move || {
                     let tasks = tokio::task::LocalSet::new();
-                    tasks.block_on(&runtime, Worker::run(plane, listener, signals, tracker));
+                    tasks.block_on(&runtime, Worker::run(plane, sockets, signals, tracker));
                 })?;
         }
         Ok(Self {

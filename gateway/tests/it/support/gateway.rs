@@ -13,6 +13,7 @@ use super::poll::soon;
 pub struct Gateway {
     pub http: SocketAddr,
     pub ops: SocketAddr,
+    announcement: Value,
     child: Child,
     // The process ends itself when this end of its input is closed, however the test ends.
     _stdin: ChildStdin,
@@ -48,9 +49,16 @@ impl Gateway {
         Self {
             http: address("http"),
             ops: address("ops"),
+            announcement: announcement.clone(),
             _stdin: child.stdin.take().unwrap(),
             child,
         }
+    }
+
+    /// The address of a further listener.
+    pub fn listener(&self, name: &str) -> SocketAddr {
+        let address = self.announcement["listeners"][name].as_str();
+        address.expect("a listener of this name").parse().unwrap()
     }
 
     /// Its process.

@@ -10,20 +10,20 @@ use std::{
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 
-use super::Lease;
+use super::lease::Http1Lease;
 use crate::{
     config::model::{Limits, Pool},
     data::{
         body::Outgoing,
-        endpoints::EndpointKey,
-        upstream::connect::{self, ConnectError},
+        tls::Stream,
+        upstream::connect::{ConnectError, Dial},
     },
 };
 
 /// The free connections, and how to make another.
 #[derive(Debug)]
 pub struct Http1Pool {
-    endpoint: EndpointKey,
+    dial: Dial,
     settings: Pool,
     handshake: http1::Builder,
     // The one used last is at the back.
@@ -40,7 +40,7 @@ struct Idle {
 impl Http1Pool {
     /// Connects to nothing yet.
     #[must_use]
-    pub fn new(endpoint: EndpointKey, settings: Pool, limits: &Limits) -> Self {
+    pub fn new(dial: Dial, settings: Pool, limits: &Limits) -> Self {
         let mut handshake = http1::Builder::new();
         handshake.max_buf_size(limits.header_bytes.max(SMALLEST_BUFFER));
         // hyper keeps as many on the stack as it takes by itself; told so, it would have to fill the place for them first.
@@ -48,7 +48,7 @@ impl Http1Pool {
             handshake.max_headers(limits.headers);
         }
         Self {
-            endpoint,
+            dial,
             settings,
             handshake,
             idle: RefCell::default(),
@@ -58,7 +58,7 @@ impl Http1Pool {
 
     /// A free connection that can take a request now, if there is one.
     #[must_use]
-    pub fn checkout(self: &Rc<Self>) -> Option<Lease> {
+    pub fn checkout(self: &Rc<Self>) -> Option<Http1Lease> {
         let mut idle = self.idle.borrow_mut();
         let mut at = idle.len();
         while at > 0 {
@@ -66,7 +66,7 @@ impl Http1Pool {
             let sender = &idle[at].sender;
             if sender.is_ready() {
                 let found = idle.remove(at)?;
-                return Some(Lease::new(found.sender, self.clone(), true));
+                return Some(Http1Lease::new(found.sender, self.clone(), true));
             }
             // One that is neither has its answer's end still to notice, and is ready in a moment.
             if sender.is_closed() {
@@ -80,8 +80,16 @@ impl Http1Pool {
     ///
     /// # Errors
     /// The endpoint could not be reached in time.
-    pub async fn connect(self: &Rc<Self>) -> Result<Lease, ConnectError> {
-        let stream = connect::tcp(&self.endpoint, self.settings.connect_timeout).await?;
+    pub async fn connect(self: &Rc<Self>) -> Result<Http1Lease, ConnectError> {
+        let stream = self.dial.connect().await?;
+        self.speak(stream).await
+    }
+
+    /// A connection that has been opened already.
+    ///
+    /// # Errors
+    /// Never for now: HTTP/1.1 has no handshake.
+    pub(super) async fn speak(self: &Rc<Self>, stream: Stream) -> Result<Http1Lease, ConnectError> {
         let (sender, connection) = self
             .handshake
             .handshake(TokioIo::new(stream))
@@ -93,7 +101,7 @@ impl Http1Pool {
             }
         });
         self.opened.set(self.opened.get() + 1);
-        Ok(Lease::new(sender, self.clone(), false))
+        Ok(Http1Lease::new(sender, self.clone(), false))
     }
 
     pub(super) fn put(&self, sender: SendRequest<Outgoing>) {
