@@ -195,15 +195,16 @@ async fn registered_guards_are_shown_on_the_ops_listener() {
     assert_eq!(report["bulkheads"][0]["max_concurrent"], 3);
 
     for line in [
-        "circuit_breaker_state{breaker=\"guarded\",state=\"OPEN\"} 1",
-        "circuit_breaker_state{breaker=\"guarded\",state=\"CLOSED\"} 0",
-        "circuit_breaker_transitions_total{breaker=\"guarded\",from=\"CLOSED\",to=\"OPEN\"} 1",
-        "circuit_breaker_calls_total{breaker=\"guarded\",outcome=\"failure\"} 1",
-        "circuit_breaker_refused_total{breaker=\"guarded\"} 1",
-        "circuit_breaker_slow_calls_total{breaker=\"guarded\"} 0",
-        "circuit_breaker_would_refuse_total{breaker=\"guarded\"} 0",
-        "circuit_breaker_leases_expired_total{breaker=\"guarded\"} 0",
-        "bulkhead_max_concurrent{bulkhead=\"guarded\"} 3",
+        "circuit_breaker_state{name=\"guarded\",state=\"OPEN\"} 1",
+        "circuit_breaker_state{name=\"guarded\",state=\"CLOSED\"} 0",
+        "circuit_breaker_transitions_total{name=\"guarded\",from=\"CLOSED\",to=\"OPEN\"} 1",
+        "circuit_breaker_calls_total{name=\"guarded\",outcome=\"failure\"} 1",
+        "circuit_breaker_refused_total{name=\"guarded\",reason=\"circuit_open\"} 1",
+        "circuit_breaker_slow_calls_total{name=\"guarded\"} 0",
+        "circuit_breaker_would_refuse_total{name=\"guarded\"} 0",
+        "circuit_breaker_leases_expired_total{name=\"guarded\"} 0",
+        "bulkhead_limit{name=\"guarded\"} 3",
+        "bulkhead_refused_total{name=\"guarded\",reason=\"displaced\"} 0",
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }

@@ -91,6 +91,15 @@ impl Problem {
         }
     }
 
+    /// The same, of an option that is itself within another one.
+    #[cfg(feature = "serde")]
+    pub(crate) fn inside(&self, outer: &str) -> Self {
+        Self {
+            option: format!("{outer}.{}", self.option).into(),
+            ..self.clone()
+        }
+    }
+
     /// The name of the option, as the builder spells it: `open_for`, `failure_rate.threshold`. If an option was given several
     /// times, with its place among them, from 0: `failure_rate[1].threshold`.
     pub fn option(&self) -> &str {

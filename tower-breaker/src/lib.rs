@@ -52,6 +52,8 @@
 pub mod breaker;
 pub mod bulkhead;
 pub mod classify;
+#[cfg(feature = "serde")]
+mod config;
 mod dice;
 mod error;
 pub mod fallback;
@@ -59,6 +61,9 @@ pub mod fallback;
 pub mod http;
 mod id;
 pub mod keyed;
+// A name that is never freed is shared without being counted: see there for why, and why that is sound.
+#[allow(unsafe_code)]
+mod label;
 pub mod mode;
 #[cfg(any(feature = "metrics", feature = "tracing"))]
 pub mod observe;

@@ -82,9 +82,8 @@ impl<Res, Err> ErrorMode<Res, Err> for Typed {
     }
 }
 
-/// Refusals become a `503 Service Unavailable` response with a problem+json body, and with `Retry-After` where the wait is known,
-/// which is while a circuit is open by its rules or for a time; the error type stays
-/// the inner one.
+/// Refusals become a `503 Service Unavailable` response with a problem+json body, and with `Retry-After` where there is a
+/// [wait to tell](Refused::retry_after), which circuits have unless they are held open for good; the error type stays the inner one.
 #[cfg(feature = "http")]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Respond;

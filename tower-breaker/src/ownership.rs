@@ -41,8 +41,8 @@ pub(crate) unsafe trait Lender: Send + Sync + 'static {
     fn has_loans(&self) -> bool;
 }
 
-// In this order, so that the value begins in the first cache line.
-#[repr(C)]
+// In this order, and aligned to cache lines, so that a value can say what of it is in one line.
+#[repr(C, align(64))]
 struct Block<T: ?Sized> {
     owners: AtomicU64,
     // Whether it is on the list of the retired. Written only under the list's lock.
@@ -454,6 +454,22 @@ mod tests {
         assert!(alive[12..].iter().all(|alive| alive.upgrade().is_none()));
         lent.into_iter().for_each(give_back);
         assert!(alive.iter().all(|alive| alive.upgrade().is_none()));
+    }
+
+    #[test]
+    fn an_owner_is_alone_without_another_and_without_a_loan() {
+        let (owner, _) = counted();
+        assert!(owner.is_alone());
+        let other = owner.clone();
+        assert!(!owner.is_alone() && owner.is(&other));
+        drop(other);
+        assert!(owner.is_alone());
+        let loan = borrow(&owner);
+        assert!(!owner.is_alone());
+        give_back(loan);
+        assert!(owner.is_alone());
+        let (stranger, _) = counted();
+        assert!(!owner.is(&stranger));
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! The typed refusal: who refused a call, why, and how long until another try makes sense.
 
-use std::{cell::Cell, error::Error as StdError, fmt, io, iter, sync::Arc, time::Duration};
+use std::{error::Error as StdError, fmt, io, iter, time::Duration};
 
-use crate::breaker::State;
+use crate::{
+    breaker::State,
+    label::{Label, Lent},
+};
 
 /// Why a guard refused a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,61 +77,10 @@ impl fmt::Display for Reason {
     }
 }
 
-/// The name of a guard, as its refusals share it: one pointer, where `Arc<str>` is two.
-#[derive(Clone)]
-pub(crate) struct Label(Arc<Arc<str>>);
-
-impl Label {
-    pub(crate) fn new(name: Arc<str>) -> Self {
-        Self(Arc::new(name))
-    }
-}
-
-/// A label in a refusal.
-///
-/// To share it costs an atomic addition, and another when the refusal is dropped: half of what a refusal costs. So each thread
-/// keeps the label of the last refusal that it dropped, and the next one of the same guard takes that.
-#[derive(Clone)]
-struct Borrowed(Option<Label>);
-
-thread_local! {
-    static SPARE: Cell<Option<Label>> = const { Cell::new(None) };
-}
-
 impl fmt::Debug for Details {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} {:?}", self.reason(), self.wait())
     }
-}
-
-impl Borrowed {
-    #[inline]
-    fn of(guard: &Label) -> Self {
-        // A thread that is ending has no spare any more.
-        let spare = SPARE.try_with(Cell::take).ok().flatten();
-        let kept = spare.filter(|spare| Arc::ptr_eq(&spare.0, &guard.0));
-        Self(Some(kept.unwrap_or_else(|| guard.clone())))
-    }
-
-    fn as_str(&self) -> &str {
-        self.0.as_ref().map_or("", |label| &**label.0)
-    }
-}
-
-impl Drop for Borrowed {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(label) = self.0.take() {
-            keep(label);
-        }
-    }
-}
-
-// By value, so that a result with a refusal in it need not be in memory for the sake of being dropped.
-#[inline(never)]
-fn keep(label: Label) {
-    // What was there before is dropped; so is this one, if the thread is ending.
-    let _ = SPARE.try_with(|spare| spare.set(Some(label)));
 }
 
 /// Reason and wait in one word: `bits 56..64` the reason, `0..56` the wait in nanoseconds, which is more than two years, all
@@ -149,6 +101,19 @@ impl Details {
             None => NO_WAIT,
         };
         Self((reason as u64) << WAIT_BITS | wait)
+    }
+
+    /// With a wait that is neither over nor longer than there is room for; `None` for others. One that is over may be
+    /// less than zero, and come round.
+    #[inline]
+    pub(crate) fn with_wait(reason: Reason, wait: u64) -> Option<Self> {
+        let fits = wait.wrapping_sub(1) < NO_WAIT - 1;
+        fits.then_some(Self((reason as u64) << WAIT_BITS | wait))
+    }
+
+    #[inline]
+    pub(crate) const fn is_of(self, reason: Reason) -> bool {
+        self.reason_as_number() == reason as usize
     }
 
     /// The place of the reason among all of them.
@@ -183,7 +148,7 @@ impl Details {
 /// one allocation of its box.
 #[derive(Clone)]
 pub struct Refused {
-    name: Borrowed,
+    name: Lent,
     details: Details,
 }
 
@@ -191,7 +156,7 @@ impl Refused {
     #[inline]
     pub(crate) fn new(guard: &Label, details: Details) -> Self {
         Self {
-            name: Borrowed::of(guard),
+            name: guard.lend(),
             details,
         }
     }
@@ -200,12 +165,12 @@ impl Refused {
     #[cfg(test)]
     pub(crate) fn sample(name: &str, reason: Reason, wait: Option<Duration>) -> Self {
         let wait = wait.map(|wait| wait.as_nanos() as u64);
-        Self::new(&Label::new(name.into()), Details::new(reason, wait))
+        Self::new(&Label::counted(name.into()), Details::new(reason, wait))
     }
 
     /// The name of the guard that refused.
     pub fn name(&self) -> &str {
-        self.name.as_str()
+        &self.name
     }
 
     /// Why it refused.
@@ -218,7 +183,9 @@ impl Refused {
         self.reason().state()
     }
 
-    /// How long until the guard may admit a call again, when it knows.
+    /// How long until the guard may admit a call again, when it knows: what is left of an open wait. A circuit that is half-open, or that ramps
+    /// up, admits the next call as soon as chance or a trial has it; so there it is a hint of when it makes sense to ask again, which is
+    /// never more than a second. `None` for a circuit that is held open for good, and for bulkheads and throttles.
     pub fn retry_after(&self) -> Option<Duration> {
         self.details.wait()
     }
@@ -293,6 +260,21 @@ mod tests {
     }
 
     #[test]
+    fn the_state_is_that_of_the_circuit_that_refused() {
+        let states = [
+            (Reason::CircuitOpen, Some(State::Open)),
+            (Reason::ForcedOpen, Some(State::Open)),
+            (Reason::HalfOpenFull, Some(State::HalfOpen)),
+            (Reason::Ramping, Some(State::Closed)),
+            (Reason::BulkheadFull, None),
+        ];
+        for (reason, state) in states {
+            assert_eq!(reason.state(), state);
+            assert_eq!(Refused::sample("stock", reason, None).state(), state);
+        }
+    }
+
+    #[test]
     fn every_reason_and_every_wait_survives_being_packed() {
         let reasons = [
             Reason::CircuitOpen,
@@ -319,7 +301,7 @@ mod tests {
 
     #[test]
     fn refusals_of_several_guards_keep_their_names() {
-        let labels = ["a", "b"].map(|name| Label::new(name.into()));
+        let labels = [Label::counted("a".into()), Label::kept("b".into())];
         let refused = |at: usize| Refused::new(&labels[at], Details::new(Reason::QueueFull, None));
         let kept = refused(0);
         for at in [0, 1, 0, 0, 1, 1] {
@@ -347,23 +329,5 @@ mod tests {
         assert_eq!(text(1), format!("{said}; retry in 1ms"));
         assert_eq!(text(437_965_318), format!("{said}; retry in 438ms"));
         assert_eq!(text(10_000_000_000), format!("{said}; retry in 10s"));
-    }
-
-    #[test]
-    fn a_thread_keeps_the_label_of_the_last_refusal_that_it_dropped_for_the_next() {
-        let label = Label::new("stock".into());
-        let owners = || Arc::strong_count(&label.0);
-        let refused = || Refused::new(&label, Details::new(Reason::QueueFull, None));
-        let first = refused();
-        assert_eq!(owners(), 2);
-        drop(first);
-        assert_eq!(owners(), 2, "kept");
-        let again = refused();
-        assert_eq!(owners(), 2, "and taken");
-        drop((again, refused()));
-        assert_eq!(owners(), 2, "only one");
-        let other = Label::new("basket".into());
-        drop(Refused::new(&other, Details::new(Reason::QueueFull, None)));
-        assert_eq!(owners(), 1);
     }
 }

@@ -20,10 +20,15 @@ use crate::{
 };
 
 /// `N` counters, named by their index. No more than 16, so that a stripe keeps to its own cache lines.
+///
+/// In this order, so that the last of those in one place are beside the word that says that there are no others.
 #[repr(C)]
 pub(crate) struct Striped<const N: usize> {
+    // For threads that have no stripe, where there are stripes: they have lines of their own, too.
+    apart: Option<Box<Stripe<N>>>,
+    // Where there are none: beside whatever else there is, which takes the least memory.
+    compact: Counters<N>,
     own: Box<[Stripe<N>]>,
-    shared: Shared<N>,
 }
 
 // Two lines, because the hardware fetches them in pairs.
@@ -31,14 +36,6 @@ pub(crate) struct Striped<const N: usize> {
 struct Stripe<const N: usize>(Counters<N>);
 
 type Counters<const N: usize> = [AtomicU64; N];
-
-/// The counters of the threads that have no stripe.
-enum Shared<const N: usize> {
-    // They have lines of their own, too.
-    Apart(Box<Stripe<N>>),
-    // Beside whatever else there is, which takes the least memory.
-    Compact(Counters<N>),
-}
 
 fn counters<const N: usize>() -> Counters<N> {
     std::array::from_fn(|_| AtomicU64::new(0))
@@ -48,7 +45,8 @@ impl<const N: usize> Striped<N> {
     pub(crate) fn new() -> Self {
         Self {
             own: (0..stripes()).map(|_| Stripe(counters())).collect(),
-            shared: Shared::Apart(Box::new(Stripe(counters()))),
+            apart: Some(Box::new(Stripe(counters()))),
+            compact: counters(),
         }
     }
 
@@ -56,7 +54,8 @@ impl<const N: usize> Striped<N> {
     pub(crate) fn compact() -> Self {
         Self {
             own: Box::default(),
-            shared: Shared::Compact(counters()),
+            apart: None,
+            compact: counters(),
         }
     }
 
@@ -65,20 +64,41 @@ impl<const N: usize> Striped<N> {
         self.addition(counter).make();
     }
 
+    /// As [`add`](Self::add), if this thread has a stripe, and has been here before.
+    #[inline]
+    pub(crate) fn add_alone(&self, counter: usize) -> bool {
+        let own = self.own.get(number::so_far());
+        if let Some(Stripe(own)) = own {
+            Addition::new(Some(&own[counter]), &own[counter]).make();
+        }
+        own.is_some()
+    }
+
     /// As [`add`](Self::add), still to be made, by this thread.
     #[inline]
     pub(crate) fn addition(&self, counter: usize) -> Addition<'_> {
-        match self.own.get(number::of_this_thread()) {
-            Some(Stripe(own)) => Addition::new(Some(&own[counter]), &own[counter]),
+        match self.own() {
+            Some(own) => Addition::new(Some(&own[counter]), &own[counter]),
             None => Addition::new(None, &self.shared()[counter]),
         }
+    }
+
+    /// Those of this thread alone.
+    #[inline]
+    fn own(&self) -> Option<&Counters<N>> {
+        // A thread that has no number yet is told from others by those that have no stripe only.
+        let own = match self.own.get(number::so_far()) {
+            None => self.own.get(number::of_this_thread()),
+            own => own,
+        };
+        own.map(|Stripe(counters)| counters)
     }
 
     /// Adds any amount. Sums wrap around at 2⁶⁴.
     #[inline]
     pub(crate) fn add_amount(&self, counter: usize, amount: u64) {
-        match self.own.get(number::of_this_thread()) {
-            Some(Stripe(counters)) => {
+        match self.own() {
+            Some(counters) => {
                 // Nobody else writes here.
                 let count = counters[counter].load(Ordering::Relaxed);
                 counters[counter].store(count.wrapping_add(amount), Ordering::Release);
@@ -98,8 +118,7 @@ impl<const N: usize> Striped<N> {
     /// Uses a counter as a maximum instead: it becomes the value if that is greater. Not for a counter that is also added to.
     #[inline]
     pub(crate) fn raise(&self, counter: usize, value: u64) {
-        let own = self.own.get(number::of_this_thread());
-        let counters = own.map_or(self.shared(), |Stripe(counters)| counters);
+        let counters = self.own().unwrap_or(self.shared());
         // Others set it back to zero, so raising it is a read-modify-write, which is seldom needed.
         if counters[counter].load(Ordering::Relaxed) < value {
             counters[counter].fetch_max(value, Ordering::Relaxed);
@@ -121,11 +140,14 @@ impl<const N: usize> Striped<N> {
             .map(move |counters| &counters[counter])
     }
 
+    #[inline]
     fn shared(&self) -> &Counters<N> {
-        match &self.shared {
-            Shared::Apart(stripe) => &stripe.0,
-            Shared::Compact(counters) => counters,
+        if self.own.is_empty() {
+            return &self.compact;
         }
+        self.apart
+            .as_deref()
+            .map_or(&self.compact, |Stripe(counters)| counters)
     }
 }
 
@@ -271,6 +293,12 @@ mod number {
         }
     }
 
+    /// The same, for a thread that has been asked before; too large, too, for others.
+    #[inline]
+    pub(super) fn so_far() -> usize {
+        NUMBER.get()
+    }
+
     #[cold]
     fn first() -> usize {
         // A thread that is ending may have given its number back already.
@@ -286,11 +314,25 @@ mod number {
     pub(super) fn of_this_thread() -> usize {
         usize::MAX
     }
+
+    pub(super) fn so_far() -> usize {
+        usize::MAX
+    }
 }
 
 #[cfg(all(test, not(breaker_loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn threads_that_live_at_once_have_numbers_of_their_own() {
+        let own = number_of_this_thread();
+        assert_eq!(number_of_this_thread(), own);
+        thread::scope(|scope| {
+            let other = scope.spawn(number_of_this_thread);
+            assert_ne!(other.join().ok(), Some(own));
+        });
+    }
 
     #[test]
     fn sums_are_exact_over_more_threads_than_stripes_and_over_threads_that_follow_each_other() {

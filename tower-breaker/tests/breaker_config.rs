@@ -275,6 +275,29 @@ fn an_unknown_key_is_an_error_at_every_level() {
 }
 
 #[test]
+fn all_unknown_keys_are_named_at_once_and_a_wrong_value_besides() {
+    let error = toml::from_str::<CircuitBreakerConfig>(
+        "consecutive_failure = 5\nfailure_rate = [{ over_calls = 5, slow = 1 }, { over_calls = 5, fast = 1 }]\n\
+         ramp = { over = '1s', to = 1.0 }\nrecovry = 'lazy'\nstable_after = 5",
+    );
+    let error = error.unwrap_err().to_string();
+    for path in [
+        "consecutive_failure",
+        "recovry",
+        "failure_rate[0].slow",
+        "failure_rate[1].fast",
+        "ramp.to",
+    ] {
+        assert!(
+            error.contains(&format!("`{path}`: unknown field")),
+            "{error}"
+        );
+    }
+    // What comes after a wrong value is not read any more.
+    assert!(error.contains("`stable_after`: "), "{error}");
+}
+
+#[test]
 fn a_bare_number_is_no_duration_and_the_error_says_why() {
     for (toml, path) in [
         ("open_for = 5", "open_for"),

@@ -216,7 +216,7 @@ async fn a_refusal_while_half_open_does_not_ask_the_inner_service_either() {
     assert_ready_ok!(service.poll_ready());
     let err = assert_ready_err!(task::spawn(service.call("one too many")).poll());
     assert_eq!(refusal(&err).reason(), Reason::HalfOpenFull);
-    assert_eq!(refusal(&err).retry_after(), None);
+    assert_eq!(refusal(&err).retry_after(), Some(Duration::from_secs(1)));
 }
 
 // --- results ---------------------------------------------------------------------------------------------------------

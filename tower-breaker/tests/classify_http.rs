@@ -10,8 +10,8 @@ use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_breaker::{
     BoxError, Bulkhead, BulkheadLayer, CircuitBreaker, CircuitBreakerLayer, Error, Reason, State,
     classify::{
-        AnyError, ClassifyBody, ClassifyCall, ClassifyEnd, Grpc, Head, HttpStatus, TypedGuard,
-        Verdict, WithBody, grpc_verdict,
+        AnyError, BodyErrors, ClassifyBody, ClassifyCall, ClassifyEnd, Grpc, Head, HttpStatus,
+        TypedGuard, Verdict, WithBody, grpc_verdict,
     },
     http::refused_response,
 };
@@ -317,4 +317,13 @@ async fn a_typed_guard_further_in_leaves_the_end_of_the_body_to_the_classifier()
         }));
     assert!(service.oneshot(Request::new(())).await.is_ok());
     assert_eq!(outer.state(), State::Open, "an empty body without trailers");
+}
+
+#[test]
+fn a_judge_that_says_nothing_of_a_wait_asks_for_none() {
+    let asks = map(&[("retry-after", "3")]);
+    let error: BoxError = "reset".into();
+    for end in [Ok(Some(&asks)), Ok(None), Err(&error)] {
+        assert_eq!(ClassifyEnd::retry_after(&BodyErrors, end), None);
+    }
 }

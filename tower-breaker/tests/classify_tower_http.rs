@@ -9,11 +9,12 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_breaker::{
-    BoxError, CircuitBreaker, CircuitBreakerLayer, State, classify::FromTowerHttp,
+    BoxError, CircuitBreaker, CircuitBreakerLayer, State,
+    classify::{Classify, ClassifyBody, ClassifyEnd, FromTowerHttp, Head},
     http::refused_response,
 };
 use tower_http::classify::{
-    GrpcCode, GrpcErrorsAsFailures, ServerErrorsAsFailures, SharedClassifier,
+    ClassifyResponse, GrpcCode, GrpcErrorsAsFailures, ServerErrorsAsFailures, SharedClassifier,
     StatusInRangeAsFailures,
 };
 
@@ -143,4 +144,19 @@ async fn a_refusal_further_in_is_ignored() {
         (breaker.state(), breaker.snapshot().ignored),
         (State::Closed, 2)
     );
+}
+
+#[test]
+fn trailers_matter_where_the_head_has_left_something_open() {
+    fn reads_trailers<K: ClassifyResponse + Clone>(classify: K) -> bool {
+        let layered = FromTowerHttp(SharedClassifier::new(classify));
+        let call =
+            Classify::<_, Response<Full<Bytes>>, BoxError>::begin(&layered, &Request::new(()));
+        match ClassifyBody::<_, BoxError>::head(call, &Response::new(Full::<Bytes>::default())) {
+            Head::AtEnd(end) => ClassifyEnd::<BoxError>::reads_trailers(&end),
+            Head::Known(verdict) => panic!("{verdict:?}"),
+        }
+    }
+    assert!(reads_trailers(GrpcErrorsAsFailures::new()));
+    assert!(!reads_trailers(ServerErrorsAsFailures::new()));
 }

@@ -21,7 +21,7 @@ use tower_breaker::{
     BoxError, Bulkhead, BulkheadLayer, CircuitBreaker, CircuitBreakerLayer, Error, FallbackLayer,
     Reason, Refused,
     classify::{AnyError, Verdict},
-    fallback::{Cause, Degraded, Happened, Snapshot},
+    fallback::{Answer, Cause, Degraded, Happened, Snapshot},
 };
 use tower_layer::Layer;
 
@@ -502,6 +502,52 @@ mod over_http {
             assert_eq!((degraded.by(), degraded.cause()), ("front page", cause));
         }
         assert_eq!(counts(&layer.snapshot()), (2, 0, 0));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_handed_on_is_not_marked() {
+        let layer = FallbackLayer::http("picky");
+        let decline =
+            |happened: Happened<http::Response<&'static str>, BoxError>| match happened.cause {
+                Cause::Refused(_) => Answer::Degraded(http::Response::new("instead")),
+                _ => Answer::Failed(happened.outcome),
+            };
+        let inner = || {
+            service_fn(|refuse: bool| {
+                let mut response = http::Response::new("original");
+                *response.status_mut() = StatusCode::BAD_GATEWAY;
+                if refuse {
+                    let refused = open().try_acquire().unwrap_err();
+                    response.extensions_mut().insert(refused);
+                }
+                ready(Ok::<_, BoxError>(response))
+            })
+        };
+        let at_once = layer.clone().answer(decline).layer(inner());
+        let later = layer
+            .clone()
+            .then(move |happened| ready(decline(happened)))
+            .layer(inner());
+        let kept = layer
+            .clone()
+            .then_with(
+                |refuse: &bool| Some(*refuse),
+                move |_: bool, happened| ready(decline(happened)),
+            )
+            .layer(inner());
+        for refused in [false, true] {
+            let answers = [
+                at_once.clone().oneshot(refused).await.unwrap(),
+                later.clone().oneshot(refused).await.unwrap(),
+                kept.clone().oneshot(refused).await.unwrap(),
+            ];
+            for answer in answers {
+                assert_eq!(answer.headers().contains_key("degraded"), refused);
+                assert_eq!(answer.extensions().get::<Degraded>().is_some(), refused);
+                assert_eq!(*answer.body() == "instead", refused);
+            }
+        }
+        assert_eq!(counts(&layer.answer(decline).snapshot()), (3, 3, 0));
     }
 
     #[tokio::test]

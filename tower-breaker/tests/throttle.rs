@@ -94,6 +94,7 @@ fn every_option_out_of_range_is_named_at_once() {
         .k(1.0)
         .window(Duration::from_secs(1))
         .max_probability(1.0)
+        .minimum_requests(1_000_000)
         .build()
         .unwrap();
 }
@@ -357,6 +358,16 @@ fn given_up_calls_count_only_if_asked_to_and_panics_always() {
 }
 
 #[test]
+fn a_permit_that_is_to_be_ignored_is_no_request_and_not_abandoned() {
+    let throttle = throttle().count_abandoned().build().unwrap();
+    assert_eq!(throttle.name(), "search");
+    throttle.try_acquire().unwrap().ignore();
+    let snapshot = throttle.snapshot();
+    assert_eq!((snapshot.ignored, snapshot.abandoned), (1, 0));
+    assert_eq!(snapshot.requests, 0);
+}
+
+#[test]
 fn the_layer_counts_what_its_classifier_says() {
     let throttle = throttle().build().unwrap();
     let mut service = ThrottleLayer::new(throttle.clone())
@@ -494,6 +505,47 @@ fn a_service_that_breaks_before_it_is_ready_is_counted_and_one_that_waits_is_not
     assert_eq!((snapshot.requests, snapshot.accepts), (2, 0));
     // There never was a call.
     assert_eq!((snapshot.admitted, snapshot.in_flight()), (0, 0));
+}
+
+#[test]
+fn a_dry_run_refuses_nothing_and_counts_what_it_would_have_refused() {
+    let throttle = throttle().dry_run(true).build().unwrap();
+    assert!(throttle.is_dry_run() && throttle.snapshot().dry_run);
+    feed(&throttle, 1_000, 0);
+    // Half-way: nothing was known at first, and a permit that is out counts for nothing yet.
+    for _ in 0..1_000 {
+        throttle.try_acquire().unwrap().failure();
+    }
+    let snapshot = throttle.snapshot();
+    assert_eq!((snapshot.admitted, snapshot.refused), (2_000, 0));
+    assert_eq!((snapshot.requests, snapshot.accepts), (2_000, 0));
+    // 0.95 of a thousand, give or take four standard deviations.
+    assert!((922..=978).contains(&snapshot.would_refuse), "{snapshot:?}");
+
+    throttle.set_dry_run(false);
+    let refused = (0..1_000)
+        .filter(|_| throttle.try_acquire().is_err())
+        .count();
+    assert!((922..=978).contains(&refused), "{refused}");
+    let after = throttle.snapshot();
+    assert_eq!(after.would_refuse, snapshot.would_refuse);
+    assert_eq!(after.refused, refused as u64);
+}
+
+#[test]
+fn what_breaks_after_a_long_silence_counts_from_when_it_breaks() {
+    let time = Time::new();
+    let throttle = throttle().clock(time.clock()).build().unwrap();
+    feed(&throttle, 1, 1);
+    time.advance(Duration::from_secs(3_600));
+    let mut service = ThrottleLayer::new(throttle.clone()).layer(Inner {
+        calls: Arc::default(),
+        readiness: || Poll::Ready(Err("broken".into())),
+    });
+    for _ in 0..10 {
+        assert_ready_err!(task::spawn(()).enter(|cx, _| service.poll_ready(cx)));
+    }
+    assert_eq!(throttle.snapshot().requests, 10);
 }
 
 #[cfg(feature = "http")]

@@ -1,6 +1,5 @@
 //! The guards of a process, for `/breakers`, `/metrics` and services that show them to users.
 
-pub(crate) mod gauges;
 mod report;
 
 pub use report::{
@@ -10,7 +9,10 @@ pub use report::{
 
 use report::Calendar;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tower_breaker::{Bulkhead, CircuitBreaker};
+use tower_breaker::{
+    Bulkhead, CircuitBreaker,
+    observe::{self, Metrics},
+};
 
 /// The registered guards. Clones are one registry.
 #[derive(Debug, Clone, Default)]
@@ -18,9 +20,11 @@ pub struct BreakerRegistry {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
-    guards: Mutex<Guards>,
+    // Shared with what publishes them.
+    guards: Arc<Mutex<Guards>>,
+    metrics: Metrics,
     calendar: Calendar,
 }
 
@@ -28,6 +32,35 @@ struct Inner {
 struct Guards {
     breakers: Vec<CircuitBreaker>,
     bulkheads: Vec<Bulkhead>,
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        let guards = Arc::new(Mutex::new(Guards::default()));
+        let published = observe::Guards::new();
+        let registered = Arc::clone(&guards);
+        // Whoever is registered when somebody looks: a guard that was replaced is not kept, and the new one goes on with its counts.
+        published.source(move |found| {
+            let guards = lock(&registered);
+            let (breakers, bulkheads) = (guards.breakers.clone(), guards.bulkheads.clone());
+            drop(guards);
+            for breaker in breakers {
+                found.breaker(breaker.name(), breaker.snapshot());
+            }
+            for bulkhead in bulkheads {
+                found.bulkhead(bulkhead.name(), bulkhead.snapshot());
+            }
+        });
+        Self {
+            guards,
+            metrics: Metrics::new(published),
+            calendar: Calendar::default(),
+        }
+    }
+}
+
+fn lock(guards: &Mutex<Guards>) -> MutexGuard<'_, Guards> {
+    guards.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl BreakerRegistry {
@@ -73,20 +106,12 @@ impl BreakerRegistry {
         }
     }
 
-    /// Brings the metrics of all guards up to date, before a scrape.
+    /// Brings the metrics of all guards up to date, before a scrape: those of [`tower_breaker::observe`].
     pub(crate) fn refresh_metrics(&self) {
-        self.breakers()
-            .iter()
-            .for_each(|breaker| gauges::breaker(&breaker.snapshot()));
-        self.bulkheads()
-            .iter()
-            .for_each(|bulkhead| gauges::bulkhead(&bulkhead.snapshot()));
+        self.inner.metrics.collect();
     }
 
     fn guards(&self) -> MutexGuard<'_, Guards> {
-        self.inner
-            .guards
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner.guards)
     }
 }

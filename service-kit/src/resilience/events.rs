@@ -1,8 +1,6 @@
-//! Every transition of a breaker: one log event, one count.
+//! Every transition of a breaker: one log event. What is counted is published by the registry.
 
 use tower_breaker::{State, Transition};
-
-pub(crate) const TRANSITIONS: &str = "circuit_breaker_transitions_total";
 
 pub(super) fn publish(transition: &Transition) {
     let (name, from, to) = (
@@ -18,6 +16,4 @@ pub(super) fn publish(transition: &Transition) {
         }
         _ => tracing::info!(breaker = name, from, to, generation, %cause, "circuit changed"),
     }
-    ::metrics::counter!(TRANSITIONS, "breaker" => name.to_owned(), "from" => from, "to" => to)
-        .increment(1);
 }

@@ -4,11 +4,14 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::sync::OnceLock;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use tower_breaker::bulkhead::Waits;
 
 /// Seconds: from a cached answer to a hung dependency.
 const LATENCY_BUCKETS: [f64; 14] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 30.0,
 ];
+
+const WAITS: &str = "bulkhead_wait_seconds";
 
 pub(super) const REQUESTS: &str = "http_server_requests_total";
 pub(super) const LATENCY: &str = "http_server_request_duration_seconds";
@@ -20,8 +23,13 @@ pub(crate) fn install() -> PrometheusHandle {
     HANDLE
         .get_or_init(|| {
             let builder = PrometheusBuilder::new();
+            // As the bulkheads count, so that nothing is lost on the way.
+            let waits = Waits::BOUNDS.map(|bound| bound.as_secs_f64());
             let builder = builder
                 .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &LATENCY_BUCKETS)
+                .and_then(|builder| {
+                    builder.set_buckets_for_metric(Matcher::Full(WAITS.to_owned()), &waits)
+                })
                 .unwrap_or_else(|_| PrometheusBuilder::new());
             let recorder = builder.build_recorder();
             let handle = recorder.handle();
@@ -45,7 +53,6 @@ pub(crate) async fn upkeep(handle: PrometheusHandle, shutdown: CancellationToken
 }
 
 fn describe() {
-    crate::registry::gauges::describe();
     ::metrics::describe_counter!(
         REQUESTS,
         "Requests answered, by method, route template and status class"

@@ -10,7 +10,10 @@ use tower_breaker::{
     Bulkhead, BulkheadLayer, CircuitBreaker, CircuitBreakerLayer, FailureRate, FallbackLayer,
     Keyed, KeyedLayer, SlowCallRate, Throttle, ThrottleLayer,
     breaker::{CircuitBreakerBuilder, QuantaClock},
-    bulkhead::limit::{Aimd, Algorithm, Gradient2, Vegas},
+    bulkhead::{
+        Partition, Priority,
+        limit::{Aimd, Algorithm, Gradient2, Vegas},
+    },
     classify::Overload,
     keyed::by,
 };
@@ -73,6 +76,22 @@ pub fn all() -> Vec<Case> {
     let queueing = Bulkhead::builder("bench")
         .max_concurrent(64)
         .max_queue(64)
+        .build()
+        .unwrap();
+
+    // Of the 64, half are guaranteed to one partition; the other one has to borrow.
+    let divided = Bulkhead::builder("bench")
+        .max_concurrent(64)
+        .partition(Partition::new("own").guaranteed(0.5))
+        .partition(Partition::new("borrows"))
+        .partition(Partition::new("full").at_most(0.01))
+        .build()
+        .unwrap();
+    let in_partition = |name| divided.partition(name).unwrap();
+    let held_in_partition = in_partition("full").try_acquire().unwrap();
+    let shared = Bulkhead::builder("bench")
+        .max_concurrent(64)
+        .priority_share(Priority::Low, 0.5)
         .build()
         .unwrap();
 
@@ -197,6 +216,29 @@ pub fn all() -> Vec<Case> {
         context(
             "bulkhead, may wait",
             layered(typed_bulkhead(&queueing).waiting()),
+        ),
+        context(
+            "bulkhead, guaranteed in a partition",
+            layered(typed_bulkhead(&in_partition("own"))),
+        ),
+        context(
+            "bulkhead, borrowed by a partition",
+            layered(typed_bulkhead(&in_partition("borrows"))),
+        ),
+        context("bulkhead, full partition", {
+            let make = layered(typed_bulkhead(&in_partition("full")));
+            move || {
+                let _stays_full = &held_in_partition;
+                make()
+            }
+        }),
+        context(
+            "bulkhead, priority",
+            layered(typed_bulkhead(&free.with_priority(Priority::High))),
+        ),
+        context(
+            "bulkhead, priority with a share",
+            layered(typed_bulkhead(&shared.with_priority(Priority::Low))),
         ),
         context("throttle", layered(typed_throttle(&sending))),
         context("throttle, refusing", layered(typed_throttle(&throttling))),

@@ -7,7 +7,12 @@ mod values;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use tower_breaker::breaker::{CircuitBreakerBuilder, CircuitBreakerConfig};
+use serde::{Serialize, de::DeserializeOwned};
+use tower_breaker::{
+    BuildError,
+    breaker::{CircuitBreakerBuilder, CircuitBreakerConfig},
+    bulkhead::BulkheadConfig,
+};
 
 use values::Values;
 
@@ -24,10 +29,16 @@ fuzz_target!(|input: Input<'_>| {
             if let Ok(config) = toml::from_str(text) {
                 check(&config);
             }
+            if let Ok(config) = toml::from_str(text) {
+                check_bulkhead(&config);
+            }
         }
         Input::Json(text) => {
             if let Ok(config) = serde_json::from_str(text) {
                 check(&config);
+            }
+            if let Ok(config) = serde_json::from_str(text) {
+                check_bulkhead(&config);
             }
         }
         Input::Values(values) => values.check(),
@@ -36,15 +47,43 @@ fuzz_target!(|input: Input<'_>| {
 
 fn check(config: &CircuitBreakerConfig) {
     // What does not build need not be writable: JSON has no infinity, for one.
-    if !builds(config.builder("fuzz")) {
-        return;
+    if builds(config.builder("fuzz")) {
+        check_written(config);
     }
+}
+
+fn check_written<C>(config: &C)
+where
+    C: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
+{
     let toml = toml::to_string(config).expect("what builds can be written as TOML");
-    let read: CircuitBreakerConfig = toml::from_str(&toml).expect(&toml);
+    let read: C = toml::from_str(&toml).expect(&toml);
     assert_eq!(&read, config, "{toml}");
     let json = serde_json::to_string(config).expect("what builds can be written as JSON");
-    let read: CircuitBreakerConfig = serde_json::from_str(&json).expect(&json);
+    let read: C = serde_json::from_str(&json).expect(&json);
     assert_eq!(&read, config, "{json}");
+}
+
+fn check_bulkhead(config: &BulkheadConfig) {
+    let builder = config.builder("fuzz");
+    let shown = format!("{builder:?}");
+    match builder.build() {
+        Ok(bulkhead) => {
+            drop(bulkhead.try_acquire().expect(&shown));
+            assert_eq!(bulkhead.snapshot().in_flight, 0, "{shown}");
+            check_written(config);
+        }
+        Err(error) => check_problems(&error, &shown),
+    }
+}
+
+fn check_problems(error: &BuildError, shown: &str) {
+    assert!(!error.problems().is_empty(), "{shown}");
+    for problem in error.problems() {
+        assert!(!problem.option().is_empty(), "{shown}");
+        assert!(!problem.allowed().is_empty(), "{shown}");
+        assert!(error.to_string().contains(problem.option()), "{error}");
+    }
 }
 
 // Whether it builds. If so, the circuit works; if not, it says why.
@@ -54,12 +93,7 @@ fn builds(builder: CircuitBreakerBuilder) -> bool {
     let breaker = match builder.build() {
         Ok(breaker) => breaker,
         Err(error) => {
-            assert!(!error.problems().is_empty(), "{shown}");
-            for problem in error.problems() {
-                assert!(!problem.option().is_empty(), "{shown}");
-                assert!(!problem.allowed().is_empty(), "{shown}");
-                assert!(error.to_string().contains(problem.option()), "{error}");
-            }
+            check_problems(&error, &shown);
             return false;
         }
     };

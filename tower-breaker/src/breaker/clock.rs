@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 use std::time::Instant;
 
-use super::nanos;
+use super::nanos::{self, Since};
 
 /// A monotonic clock.
 ///
@@ -68,56 +68,68 @@ impl Clock for TokioClock {
 }
 
 /// A circuit's clock and where it counts from.
-pub(super) enum Time {
-    /// The default, called directly, where instants can be hashed.
-    Tokio { origin: Instant },
-    Custom {
-        clock: Box<dyn Clock>,
-        origin: Instant,
-    },
+pub(super) struct Time {
+    origin: Instant,
+    // Of use only with tokio's clock.
+    since: Since,
+    // Without one it is tokio's, called directly, and instants can be hashed.
+    clock: Option<Box<dyn Clock>>,
 }
 
 impl Time {
     pub(super) fn of_tokio() -> Self {
-        if nanos::hashing_works() {
-            Self::Tokio {
-                origin: TokioClock.origin(),
-            }
-        } else {
-            Self::of(Box::new(TokioClock))
-        }
+        let origin = TokioClock.origin();
+        let clock: Option<Box<dyn Clock>> = match nanos::hashing_works() {
+            true => None,
+            false => Some(Box::new(TokioClock)),
+        };
+        Self::new(origin, clock)
     }
 
     pub(super) fn of(clock: Box<dyn Clock>) -> Self {
-        Self::Custom {
-            origin: clock.origin(),
+        Self::new(clock.origin(), Some(clock))
+    }
+
+    fn new(origin: Instant, clock: Option<Box<dyn Clock>>) -> Self {
+        Self {
+            origin,
+            since: Since::new(origin),
             clock,
         }
     }
 
     pub(super) fn origin(&self) -> Instant {
-        match self {
-            Self::Tokio { origin } | Self::Custom { origin, .. } => *origin,
-        }
+        self.origin
+    }
+
+    /// Whether it is [tokio's](Self::nanos_of_tokio).
+    pub(super) fn is_of_tokio(&self) -> bool {
+        self.clock.is_none()
     }
 
     pub(super) fn instant(&self) -> Instant {
-        match self {
-            Self::Tokio { .. } => TokioClock.now(),
-            Self::Custom { clock, .. } => clock.now(),
+        match &self.clock {
+            None => TokioClock.now(),
+            Some(clock) => clock.now(),
         }
     }
 
     /// Nanoseconds since the origin.
     #[inline]
     pub(super) fn nanos(&self) -> u64 {
-        match self {
-            Self::Tokio { origin } => {
-                let now = TokioClock.now();
-                nanos::quickly_between(*origin, now)
-            }
-            Self::Custom { clock, origin } => clock.nanos_since(*origin),
+        match &self.clock {
+            None => self.nanos_of_tokio(),
+            Some(clock) => clock.nanos_since(self.origin),
         }
+    }
+
+    /// The same, if it is tokio's clock, which is not asked again.
+    #[inline]
+    pub(super) fn nanos_of_tokio(&self) -> u64 {
+        let now = TokioClock.now();
+        self.since
+            .quickly_to(now)
+            .unwrap_or_else(|| nanos::slowly_between(self.origin, now))
     }
 }
 

@@ -6,8 +6,7 @@ use crate::{Reason, ownership::Addition, striped::Striped};
 /// What is counted. As many as a stripe has room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Count {
-    Admitted,
-    Succeeded,
+    LeaseExpired,
     Failed,
     Ignored,
     Abandoned,
@@ -21,7 +20,9 @@ pub(super) enum Count {
     Stale,
     TrialSucceeded,
     TrialFailed,
-    LeaseExpired,
+    // Last, where what else every call needs is beside them: see `Shared`.
+    Succeeded,
+    Admitted,
 }
 
 // A refusal finds its counter by adding, so the two have one order.
@@ -33,7 +34,7 @@ const _: () = {
     assert!(Reason::Ramping as usize == Count::RefusedRamping as usize - first);
 };
 
-const COUNTS: usize = Count::LeaseExpired as usize + 1;
+const COUNTS: usize = Count::Admitted as usize + 1;
 
 /// The totals that a transition tells of.
 #[derive(Debug, Clone, Copy, Default)]
@@ -64,6 +65,16 @@ impl Counters {
 
     #[inline]
     pub(super) fn add_refusal(&self, denied: Denied) {
+        // Most are of this kind. Told by a branch, which is foreseen, and not by the index alone: that would only be known once the
+        // clock has been read, and what comes after would wait for it.
+        let is_usual = denied.is_of(Reason::CircuitOpen);
+        if !(is_usual && self.0.add_alone(Count::RefusedOpen as usize)) {
+            self.add_refusal_slowly(denied);
+        }
+    }
+
+    #[cold]
+    fn add_refusal_slowly(&self, denied: Denied) {
         // A circuit refuses for the first four reasons only; said so, the index needs no check.
         let which = denied.reason_as_number() & 3;
         self.0.add(Count::RefusedOpen as usize + which);

@@ -7,12 +7,7 @@ use std::{
     thread,
 };
 
-use super::{
-    CircuitBreaker,
-    machine::{Denied, WAIT_OVER},
-    permit::Admission,
-    shared::Outcome,
-};
+use super::{CircuitBreaker, machine::Denied, permit::Admission, shared::Outcome};
 use crate::Refused;
 
 /// Stands between a service and its circuit.
@@ -30,7 +25,7 @@ type Waiting = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 enum Readiness {
     // Not asked since the last call. A caller who calls all the same gets what the inner service makes of that.
     Unknown,
-    // The circuit refused in the episode of this generation, and the inner service was not asked.
+    // The circuit refused, with this state word, and the inner service was not asked.
     Refusing(Denied, u64),
     // The inner service is ready.
     Inner,
@@ -73,13 +68,12 @@ impl Gate {
         cx: &mut Context<'_>,
         inner: impl FnOnce(&mut Context<'_>) -> Poll<Result<(), E>>,
     ) -> Poll<Result<(), E>> {
-        if let Some(denied) = self.breaker.shared.denied() {
+        if let Some((denied, word)) = self.breaker.shared.denied_at() {
             if self.back_pressure {
                 ready!(self.poll_admitting(cx));
             } else {
                 if !matches!(self.readiness, Readiness::Inner) {
-                    let generation = self.breaker.shared.generation();
-                    self.readiness = Readiness::Refusing(denied, generation);
+                    self.readiness = Readiness::Refusing(denied, word);
                 }
                 return Poll::Ready(Ok(()));
             }
@@ -116,9 +110,9 @@ impl Gate {
     #[inline(always)]
     pub(crate) fn enter(&mut self) -> Result<Admission, Refused> {
         match self.readiness {
-            Readiness::Refusing(denied, generation) => {
+            Readiness::Refusing(denied, word) => {
                 self.readiness = Readiness::Unknown;
-                Err(self.refuse(denied, generation))
+                Err(self.refuse(denied, word))
             }
             Readiness::Unknown | Readiness::Inner => {
                 let admission = Admission::acquire(&self.breaker.shared)?;
@@ -130,13 +124,13 @@ impl Gate {
     }
 
     #[inline]
-    fn refuse(&self, denied: Denied, generation: u64) -> Refused {
+    fn refuse(&self, denied: Denied, word: u64) -> Refused {
         let shared = &self.breaker.shared;
         // However long ago it was asked: the caller is told how things are now.
-        let denied = if generation == shared.generation() {
+        let denied = if word == shared.word() {
             denied
         } else {
-            shared.denied().unwrap_or(WAIT_OVER)
+            shared.denied_since(denied, word)
         };
         shared.refuse(denied)
     }

@@ -4,10 +4,7 @@ use std::{
     collections::hash_map::RandomState,
     fmt,
     hash::{BuildHasher, Hasher},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -21,11 +18,11 @@ use super::{
     machine::{Machine, Manual},
     permit::{Admission, Permit},
     policy::{Abandoned, nanos},
-    shared::Shared,
+    shared::{Shared, Ways},
     snapshot::Snapshot,
     transition::{State, Transition},
 };
-use crate::{Refused, id, ownership::Owner, refused::Label};
+use crate::{Refused, id, ownership::Owner};
 
 /// A named circuit breaker. Clones share the one circuit.
 ///
@@ -76,9 +73,8 @@ impl CircuitBreaker {
                 counters: Counters::new(parts.compact),
                 on_abandoned: parts.on_abandoned,
                 recovery: parts.recovery,
-                dry_run: AtomicBool::new(parts.dry_run),
-                label: Label::new(parts.name.clone()),
-                name: parts.name,
+                ways: Ways::new(parts.dry_run, &parts.time),
+                label: parts.label,
                 id: id::next(),
                 journal,
                 time: parts.time,
@@ -89,7 +85,7 @@ impl CircuitBreaker {
 
     /// The name.
     pub fn name(&self) -> &str {
-        &self.shared.name
+        self.shared.label.name()
     }
 
     /// The state. An open circuit whose wait is over stays open until a call, a background check, or the timer of
@@ -177,13 +173,13 @@ impl CircuitBreaker {
     /// Begins or ends a dry run, in which the circuit does everything but refuse: what it would have refused is admitted, decides
     /// nothing, and is counted ([`Snapshot::would_refuse`]).
     pub fn set_dry_run(&self, dry_run: bool) {
-        self.shared.dry_run.store(dry_run, Ordering::Relaxed);
+        self.shared.ways.set_dry_run(dry_run);
         self.shared.changed.notify_waiters();
     }
 
     /// Whether it is a dry run.
     pub fn is_dry_run(&self) -> bool {
-        self.shared.dry_run.load(Ordering::Relaxed)
+        self.shared.is_dry_run()
     }
 }
 

@@ -56,7 +56,9 @@ pub(super) type Denied = Details;
 
 /// The open wait is over, but this call is not the one to try.
 pub(super) const WAIT_OVER: Denied = Details::new(Reason::CircuitOpen, Some(0));
-const HALF_OPEN_FULL: Denied = Details::new(Reason::HalfOpenFull, None);
+/// When nobody knows how long: trials decide soon, and while the circuit ramps up, the next call may well be admitted. Not less,
+/// since `Retry-After` cannot say less.
+const SOON: u64 = 1_000_000_000;
 
 /// A transition that the caller has just made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -267,7 +269,7 @@ impl Machine {
                     attempt,
                 } => {
                     if !may_try || !self.has_room(in_flight, successes + failures) {
-                        return Err(HALF_OPEN_FULL);
+                        return Err(self.half_open_full());
                     }
                     let next = word.with(Phase::HalfOpen {
                         in_flight: in_flight + 1,
@@ -297,15 +299,15 @@ impl Machine {
         }
     }
 
-    /// What [`admit`](Self::admit) refuses with, if the circuit is open and its wait is not over: the whole of it for most that
-    /// are refused.
+    /// What [`admit`](Self::admit) refuses with, if the circuit is open, as this state word says, and its wait is not over: the whole of
+    /// it for most that are refused.
     #[inline]
-    pub(super) fn denied_outright(&self, now: impl FnOnce() -> u64) -> Option<Denied> {
-        if !self.load().is_waiting() {
+    pub(super) fn denied_outright(&self, word: u64, now: impl FnOnce() -> u64) -> Option<Denied> {
+        if !Word(word).is_waiting() {
             return None;
         }
-        let (now, until) = (now(), self.deadline.get());
-        (now < until).then(|| Details::new(Reason::CircuitOpen, Some(until - now)))
+        let now = now();
+        Details::with_wait(Reason::CircuitOpen, self.deadline.get().wrapping_sub(now))
     }
 
     /// What [`admit`](Self::admit) would refuse with at this moment, but for the ramp, which is a matter of the single call.
@@ -326,14 +328,20 @@ impl Machine {
                 failures,
                 ..
             } => (!may_try || !self.has_room(in_flight, successes + failures))
-                .then_some(HALF_OPEN_FULL),
+                .then(|| self.half_open_full()),
         }
     }
 
-    /// Closed, with nothing to ask but the rules.
+    // Or sooner, where every trial is decided by then.
+    fn half_open_full(&self) -> Denied {
+        let lease = self.policy.lease.map_or(SOON, |lease| lease.time);
+        Denied::new(Reason::HalfOpenFull, Some(lease.min(SOON)))
+    }
+
+    /// Whether this state word is of a closed circuit, with nothing to ask but the rules.
     #[inline]
-    pub(super) fn is_plainly_closed(&self) -> bool {
-        self.load().is_plainly_closed()
+    pub(super) fn is_plainly_closed(word: u64) -> bool {
+        Word(word).is_plainly_closed()
     }
 
     // The time, if the open wait is over by now.
@@ -616,9 +624,15 @@ impl Machine {
         self.waits.choose(&self.policy, 0, None)
     }
 
+    /// The state word, to be compared with.
     #[inline]
-    pub(super) fn generation(&self) -> u64 {
-        u64::from(self.load().generation())
+    pub(super) fn word(&self) -> u64 {
+        self.load().0
+    }
+
+    /// Whether the circuit is still in the episode in which its state word was this one.
+    pub(super) fn is_of_this_episode(&self, word: u64) -> bool {
+        Word(word).generation() == self.load().generation()
     }
 
     pub(super) fn state(&self) -> State {

@@ -27,16 +27,39 @@ const MAX_SECONDS: u64 = u64::MAX / PER_SECOND - 1;
 #[inline]
 pub(super) fn between(origin: Instant, now: Instant) -> u64 {
     if HASHING.load(Ordering::Relaxed) == WORKS {
-        quickly_between(origin, now)
+        by_hashing(origin, now).unwrap_or_else(|| by_subtracting(origin, now))
     } else {
         by_subtracting(origin, now)
     }
 }
 
-/// The same, where hashing is known to [work](hashing_works).
-#[inline]
-pub(super) fn quickly_between(origin: Instant, now: Instant) -> u64 {
-    by_hashing(origin, now).unwrap_or_else(|| by_subtracting(origin, now))
+/// The same, where it is not what usually happens.
+#[cold]
+pub(super) fn slowly_between(origin: Instant, now: Instant) -> u64 {
+    between(origin, now)
+}
+
+/// An origin, where hashing is known to [work](hashing_works).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Since {
+    // In nanoseconds, from wherever instants count their seconds, and as often around as it takes.
+    origin: u64,
+}
+
+impl Since {
+    pub(super) fn new(origin: Instant) -> Self {
+        Self {
+            origin: Fields::of(origin).total(),
+        }
+    }
+
+    /// From the origin to `now`. `None` if that is before, or more than 292 years away. It takes what is more than twice that away
+    /// for something nearer.
+    #[inline]
+    pub(super) fn quickly_to(self, now: Instant) -> Option<u64> {
+        let nanos = Fields::of(now).total().wrapping_sub(self.origin);
+        (nanos <= u64::MAX / 2).then_some(nanos)
+    }
 }
 
 /// Whether an instant feeds a hasher seconds and nanoseconds.
@@ -105,6 +128,13 @@ impl Fields {
         instant.hash(&mut fields);
         fields
     }
+
+    #[inline]
+    fn total(self) -> u64 {
+        self.seconds
+            .wrapping_mul(PER_SECOND)
+            .wrapping_add(self.nanos)
+    }
 }
 
 impl Hasher for Fields {
@@ -149,6 +179,22 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn here_it_is_not_subtracted() {
         assert!(try_hashing(Instant::now()));
+        // Found out once, and known from then on.
+        assert!(hashing_works());
+        assert_eq!(HASHING.load(Ordering::Relaxed), WORKS);
+    }
+
+    #[test]
+    fn seconds_and_nanoseconds_are_told_from_anything_else() {
+        let mut fields = Fields::default();
+        (7_i64, 9_u32).hash(&mut fields);
+        assert_eq!((fields.seconds, fields.nanos), (7, 9));
+        let mut fields = Fields::default();
+        (7_u64, 9_u32).hash(&mut fields);
+        assert_eq!((fields.seconds, fields.nanos), (7, 9));
+        assert!(!fields.has_more);
+        "7.9 s".hash(&mut fields);
+        assert!(fields.has_more);
     }
 
     #[test]
@@ -180,8 +226,26 @@ mod tests {
             let b = start + Duration::from_secs(first.saturating_add(second)) + Duration::from_nanos(nanos.1);
             let (a, b) = if swapped { (b, a) } else { (a, b) };
             prop_assert_eq!(between(a, b), subtracted(a, b));
-            if let Some(hashed) = by_hashing(a, b) && HASHING.load(Ordering::Relaxed) == WORKS {
-                prop_assert_eq!(hashed, subtracted(a, b));
+            if HASHING.load(Ordering::Relaxed) == WORKS {
+                if let Some(hashed) = by_hashing(a, b) {
+                    prop_assert_eq!(hashed, subtracted(a, b));
+                }
+            }
+        }
+
+        #[test]
+        fn the_quick_way_agrees_or_says_that_it_cannot(
+            first in 0..1_000 * YEAR,
+            nanos in prop_oneof![0..5 * PER_SECOND, 0..u64::MAX],
+        ) {
+            prop_assume!(hashing_works());
+            let origin = Instant::now() + Duration::from_secs(first);
+            let since = Since::new(origin);
+            let later = origin + Duration::from_nanos(nanos);
+            let fits = nanos <= u64::MAX / 2;
+            prop_assert_eq!(since.quickly_to(later), fits.then_some(nanos));
+            if fits && nanos > 0 {
+                prop_assert_eq!(Since::new(later).quickly_to(origin), None);
             }
         }
     }

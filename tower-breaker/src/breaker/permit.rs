@@ -98,16 +98,32 @@ impl Admission {
     /// Runs code of the inner service. If it panics, that is a failure of the call, recorded before the panic goes on.
     #[inline(always)]
     pub(crate) fn watch<T>(&mut self, run: impl FnOnce() -> T) -> T {
-        struct Panicked<'a>(&'a mut Admission);
-        impl Drop for Panicked<'_> {
-            fn drop(&mut self) {
-                self.0.panicked();
-            }
-        }
-        let watch = Panicked(self);
+        let watched = self.watched();
         let value = run();
-        mem::forget(watch);
+        watched.did_not_panic();
         value
+    }
+
+    /// The same, for what gives something wide, which is moved once more when it comes out of a closure.
+    #[inline(always)]
+    pub(crate) fn watched(&mut self) -> Watched<'_> {
+        Watched(self)
+    }
+}
+
+/// While it is there, a panic is a failure of the call.
+pub(crate) struct Watched<'a>(&'a mut Admission);
+
+impl Watched<'_> {
+    #[inline(always)]
+    pub(crate) fn did_not_panic(self) {
+        mem::forget(self);
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        self.0.panicked();
     }
 }
 

@@ -16,7 +16,10 @@ const WHOLE_BITS: u32 = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Share {
     Admitted,
-    Refused,
+    Refused {
+        /// Until it is over.
+        left: u64,
+    },
     /// The ramp is over: everything is admitted.
     Over,
 }
@@ -39,7 +42,9 @@ impl Ramping {
         let step = (share * (1_u64 << WHOLE_BITS) as f64) as u64;
         let before = self.account.fetch_add(step, Ordering::Relaxed);
         if before.wrapping_add(step) >> WHOLE_BITS == before >> WHOLE_BITS {
-            Share::Refused
+            Share::Refused {
+                left: self.rule.over - elapsed,
+            }
         } else {
             Share::Admitted
         }

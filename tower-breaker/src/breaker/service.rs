@@ -88,7 +88,9 @@ where
         match self.gate.enter() {
             Ok(mut admission) => {
                 let judge = self.classify.begin(&request);
-                let inner = admission.watch(|| self.inner.call(request));
+                let watched = admission.watched();
+                let inner = self.inner.call(request);
+                watched.did_not_panic();
                 CircuitBreakerFuture::running(inner, admission, judge, self.mode.clone())
             }
             Err(refused) => CircuitBreakerFuture::refused(refused, self.mode.clone()),

@@ -3,10 +3,7 @@
 use std::{
     convert::Infallible,
     mem,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicU8, Ordering},
     time::{Duration, Instant},
 };
 
@@ -16,38 +13,83 @@ use super::{
     clock::Time,
     counters::{Count, Counters},
     journal::{Journal, shielded},
-    machine::{Change, Denied, Effect, Machine, Manual, Report, Ticket},
+    machine::{Change, Denied, Effect, Machine, Manual, Report, Ticket, WAIT_OVER},
     policy::{Abandoned, Recovery, nanos},
     transition::{Cause, Episode, State, Transition},
 };
 use crate::{
     Refused,
     classify::Verdict,
+    label::Label,
     ownership::{Addition, Lender},
-    refused::Label,
 };
 
-// In this order: what every call needs is together, at the beginning, so that one of thousands of circuits costs a call few cache lines.
+// In this order: what every call needs of one of thousands of circuits is in one cache line, from the last two counters to the head of the
+// machine.
 #[repr(C)]
 pub(super) struct Shared {
+    pub(super) id: u64,
+    pub(super) label: Label,
+    // In nanoseconds; without a rule about slow calls, no call is slow.
+    pub(super) slow_call: u64,
+    /// Woken by every transition, and by every trial that ends.
+    pub(super) changed: Notify,
     pub(super) counters: Counters,
     // What an admitted call's start must be known for: a rule about slow calls, or an abandonment that depends on its age.
     pub(super) times_calls: bool,
     // Whether the end of a success must be known, for a rule about slow calls or for a window of time.
     pub(super) reads_the_end: bool,
-    // In nanoseconds; without a rule about slow calls, no call is slow.
-    pub(super) slow_call: u64,
-    pub(super) machine: Machine,
-    pub(super) on_abandoned: Abandoned,
+    pub(super) ways: Ways,
     pub(super) recovery: Recovery,
-    pub(super) dry_run: AtomicBool,
-    pub(super) id: u64,
-    pub(super) name: Arc<str>,
-    pub(super) label: Label,
-    pub(super) journal: Journal,
+    pub(super) machine: Machine,
     pub(super) time: Time,
-    /// Woken by every transition, and by every trial that ends.
-    pub(super) changed: Notify,
+    pub(super) on_abandoned: Abandoned,
+    pub(super) journal: Journal,
+}
+
+// Loom's atomics have other sizes.
+#[cfg(not(breaker_loom))]
+const _: () = {
+    // The two words before it in a block are `ownership`'s.
+    let machine = 16 + mem::offset_of!(Shared, machine);
+    let counters = 16 + mem::offset_of!(Shared, counters) + size_of::<Counters>();
+    // The counters end with the words for the stripes. The machine begins with its word and what tells how many windows it has.
+    let (first, last) = (counters - 16 - 16, machine + 24);
+    assert!(first % 64 == 0 && last - first <= 64);
+};
+
+/// What a refusal must look at first, all in one place.
+pub(super) struct Ways(AtomicU8);
+
+impl Ways {
+    /// Nothing is refused.
+    const DRY_RUN: u8 = 1;
+    /// The time does not come from tokio's clock.
+    const OTHER_CLOCK: u8 = 2;
+
+    pub(super) fn new(dry_run: bool, time: &Time) -> Self {
+        let is_other = !time.is_of_tokio();
+        let ways = u8::from(dry_run) * Self::DRY_RUN + u8::from(is_other) * Self::OTHER_CLOCK;
+        Self(AtomicU8::new(ways))
+    }
+
+    #[inline]
+    fn are_usual(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+
+    #[inline]
+    fn have(&self, way: u8) -> bool {
+        self.0.load(Ordering::Relaxed) & way != 0
+    }
+
+    pub(super) fn set_dry_run(&self, dry_run: bool) {
+        if dry_run {
+            self.0.fetch_or(Self::DRY_RUN, Ordering::Relaxed);
+        } else {
+            self.0.fetch_and(!Self::DRY_RUN, Ordering::Relaxed);
+        }
+    }
 }
 
 /// An admitted call, as the machine and the abandonment policy need it.
@@ -148,7 +190,7 @@ impl Shared {
     }
 
     pub(super) fn is_dry_run(&self) -> bool {
-        self.dry_run.load(Ordering::Relaxed)
+        self.ways.have(Ways::DRY_RUN)
     }
 
     #[inline]
@@ -167,7 +209,7 @@ impl Shared {
     #[inline(never)]
     fn admit_slowly(&self) -> Result<Entry, Refused> {
         if !self.is_dry_run() {
-            if let Some(denied) = self.machine.denied_outright(|| self.now()) {
+            if let Some(denied) = self.machine.denied_outright(self.word(), || self.now()) {
                 return Err(self.refuse(denied));
             }
         }
@@ -286,24 +328,43 @@ impl Shared {
     /// What an ordinary call would be refused with just now. Counts nothing.
     #[inline]
     pub(super) fn denied(&self) -> Option<Denied> {
-        if self.machine.is_plainly_closed() {
+        self.denied_at().map(|(denied, _)| denied)
+    }
+
+    /// The same, and the state word from which on that was so.
+    #[inline]
+    pub(super) fn denied_at(&self) -> Option<(Denied, u64)> {
+        let word = self.word();
+        if Machine::is_plainly_closed(word) {
             return None;
         }
-        self.denied_slowly()
+        Some((self.denied_slowly(word)?, word))
     }
 
     #[inline(never)]
-    fn denied_slowly(&self) -> Option<Denied> {
-        if self.is_dry_run() {
-            return None;
+    fn denied_slowly(&self, word: u64) -> Option<Denied> {
+        if !self.ways.are_usual() {
+            return self.denied_in_another_way(word);
         }
-        match self.machine.denied_outright(|| self.now()) {
+        let now = || self.time.nanos_of_tokio();
+        match self.machine.denied_outright(word, now) {
             None => self.denied_for_some_reason(),
             denied => denied,
         }
     }
 
-    #[inline(never)]
+    #[cold]
+    fn denied_in_another_way(&self, word: u64) -> Option<Denied> {
+        if self.is_dry_run() {
+            return None;
+        }
+        match self.machine.denied_outright(word, || self.now()) {
+            None => self.denied_for_some_reason(),
+            denied => denied,
+        }
+    }
+
+    #[cold]
     fn denied_for_some_reason(&self) -> Option<Denied> {
         self.expire_leases();
         self.machine.denied(self.may_try(), || self.now())
@@ -409,10 +470,19 @@ impl Shared {
         }
     }
 
-    /// Of the current episode.
+    /// The state word, to be compared with.
     #[inline]
-    pub(super) fn generation(&self) -> u64 {
-        self.machine.generation()
+    pub(super) fn word(&self) -> u64 {
+        self.machine.word()
+    }
+
+    /// What a call is refused with that was told so at that state word.
+    #[cold]
+    pub(super) fn denied_since(&self, denied: Denied, word: u64) -> Denied {
+        if self.machine.is_of_this_episode(word) {
+            return denied;
+        }
+        self.denied().unwrap_or(WAIT_OVER)
     }
 
     /// Whether that changed anything.
@@ -438,7 +508,7 @@ impl Shared {
     #[cold]
     fn write_down(&self, change: Change) {
         let transition = Transition {
-            name: self.name.clone(),
+            name: self.label.name().clone(),
             from: change.from,
             to: change.to,
             generation: u64::from(change.generation),

@@ -1,6 +1,6 @@
 //! A circuit at one moment.
 
-use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Cause, State, Transition,
@@ -243,10 +243,10 @@ impl Shared {
         let refused_by = self.counters.refusals();
         let mut snapshot = Snapshot {
             id: self.id,
-            name: self.name.clone(),
+            name: self.label.name().clone(),
             state: State::Closed,
             control: Control::Automatic,
-            dry_run: self.dry_run.load(Ordering::Relaxed),
+            dry_run: self.is_dry_run(),
             generation: u64::from(view.generation),
             consecutive_failures: 0,
             windows,

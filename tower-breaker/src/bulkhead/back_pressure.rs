@@ -8,7 +8,7 @@ use std::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Bulkhead, guarded::Guarded, watchers::Post};
+use super::{guarded::Guarded, watchers::Post};
 
 /// A [`BulkheadLayer`](super::BulkheadLayer) whose services are not ready while the bulkhead is full; made by
 /// [`BulkheadLayer::back_pressure`](super::BulkheadLayer::back_pressure).
@@ -124,20 +124,60 @@ impl<T: Guarded> Drop for BackPressureService<T> {
     }
 }
 
-impl<T: Guarded> Guarded for BackPressureService<T> {
-    fn handle(&mut self) -> &mut Bulkhead {
-        self.inner.handle()
-    }
-
-    fn is_ready_to_refuse(&self) -> bool {
-        self.inner.is_ready_to_refuse()
-    }
-}
-
 impl<T: Guarded + fmt::Debug> fmt::Debug for BackPressureService<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BackPressureService")
             .field("inner", &self.inner)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "http", not(breaker_loom)))]
+mod tests {
+    use std::{convert::Infallible, future::Ready};
+
+    use http::{Request, Response};
+
+    use super::*;
+    use crate::{Bulkhead, BulkheadLayer};
+
+    struct Always;
+
+    impl<Req> Service<Req> for Always {
+        type Response = Response<String>;
+        type Error = Infallible;
+        type Future = Ready<Result<Response<String>, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Req) -> Self::Future {
+            std::future::ready(Ok(Response::default()))
+        }
+    }
+
+    // What the loop in `poll_ready` relies on when the last permit is taken between its own look and that of the service in it.
+    #[allow(clippy::unwrap_used)]
+    fn says_whether_it_would_refuse<Req>(mut service: impl Guarded + Service<Req>) {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let permit = service.handle().try_acquire().unwrap();
+        assert!(service.poll_ready(&mut cx).is_ready());
+        assert!(service.is_ready_to_refuse());
+        drop(permit);
+        assert!(service.poll_ready(&mut cx).is_ready());
+        assert!(!service.is_ready_to_refuse());
+    }
+
+    #[test]
+    fn a_service_knows_whether_it_is_ready_only_to_refuse() {
+        let bulkhead = Bulkhead::builder("test").max_concurrent(1).build().unwrap();
+        let place = bulkhead.place();
+        let layer = BulkheadLayer::new(bulkhead);
+        says_whether_it_would_refuse::<u32>(layer.clone().layer(Always));
+        let at_the_end = layer.clone().until_end_of_body();
+        says_whether_it_would_refuse::<Request<String>>(at_the_end.layer(Always));
+        let placed = layer.place_by(move |_: &u32| place);
+        says_whether_it_would_refuse(placed.layer(Always));
     }
 }

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     BuildError, Problem,
     breaker::{Clock, TokioClock},
+    label::Label,
 };
 
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -41,6 +42,9 @@ pub struct BulkheadBuilder {
     priority_shares: Vec<(Priority, f64)>,
     dry_run: bool,
     listeners: Vec<Listener>,
+    // What is wrong with the algorithm that a configuration asks for, if it could not be built.
+    #[cfg(feature = "serde")]
+    no_algorithm: Option<Vec<Problem>>,
 }
 
 impl BulkheadBuilder {
@@ -57,6 +61,8 @@ impl BulkheadBuilder {
             priority_shares: Vec::new(),
             dry_run: false,
             listeners: Vec::new(),
+            #[cfg(feature = "serde")]
+            no_algorithm: None,
         }
     }
 
@@ -110,6 +116,20 @@ impl BulkheadBuilder {
     /// ```
     pub fn adaptive(mut self, algorithm: impl Algorithm) -> Self {
         self.algorithm = Some(Box::new(algorithm));
+        #[cfg(feature = "serde")]
+        {
+            self.no_algorithm = None;
+        }
+        self
+    }
+
+    /// As [`adaptive`](Self::adaptive); if there is no algorithm because of problems, these are named when the bulkhead is built.
+    #[cfg(feature = "serde")]
+    pub(super) fn adaptive_or(mut self, built: Result<Box<dyn Algorithm>, Vec<Problem>>) -> Self {
+        match built {
+            Ok(algorithm) => self.algorithm = Some(algorithm),
+            Err(problems) => self.no_algorithm = Some(problems),
+        }
         self
     }
 
@@ -171,12 +191,20 @@ impl BulkheadBuilder {
     ///
     /// Names every option that is missing or out of range, all at once.
     pub fn build(self) -> Result<Bulkhead, BuildError> {
-        self.build_as(false)
+        self.build_with(false, Label::kept)
     }
 
-    /// As [`build`](Self::build). `compact`: for bulkheads of which there are thousands, with what is there for each thread in one
-    /// place for all.
-    pub(crate) fn build_as(self, compact: bool) -> Result<Bulkhead, BuildError> {
+    /// As [`build`](Self::build), for a registry, which forgets what it throws out. `compact`: for bulkheads of which there are thousands,
+    /// with what is there for each thread in one place for all.
+    pub(crate) fn build_keyed(self, compact: bool) -> Result<Bulkhead, BuildError> {
+        self.build_with(compact, Label::counted)
+    }
+
+    fn build_with(
+        self,
+        compact: bool,
+        label: fn(Arc<str>) -> Label,
+    ) -> Result<Bulkhead, BuildError> {
         let mut problems = Vec::new();
         if self.name.is_empty() {
             problems.push(Problem::new(
@@ -187,6 +215,15 @@ impl BulkheadBuilder {
         }
         let allowed = format!("1 to {MAX_CONCURRENT}");
         let limits = self.algorithm.as_deref().map(limits_of);
+        // One that there might have been: all that is to be said about it is said.
+        #[cfg(feature = "serde")]
+        let limits = match &self.no_algorithm {
+            None => limits,
+            Some(found) => {
+                problems.extend_from_slice(found);
+                limits.or(Some((1, 1, 1)))
+            }
+        };
         let max_concurrent = match (self.max_concurrent, &limits) {
             (Some(calls), None) => {
                 problems.extend(limit_problem(calls));
@@ -257,27 +294,28 @@ impl BulkheadBuilder {
             let clock = self.clock.unwrap_or_else(|| Box::new(TokioClock));
             Adaptive::new(clock, algorithm, limits, self.window.unwrap_or_default())
         });
-        Ok(Bulkhead::from_gate(Gate::with(settings, adaptive, compact)))
+        let label = label(Arc::clone(&settings.name));
+        let gate = Gate::with(settings, adaptive, compact, label);
+        Ok(Bulkhead::from_gate(gate))
     }
 
     fn check_priority_shares(&self, problems: &mut Vec<Problem>) -> PriorityShares {
-        let mut shares = [1.0; 3];
+        // `None` where there is a problem, with which no other is compared.
+        let mut shares = [Some(1.0); 3];
         for (priority, share) in &self.priority_shares {
-            if !(*share > 0.0 && *share <= 1.0) {
+            let is_in_range = *share > 0.0 && *share <= 1.0;
+            if !is_in_range {
                 let option = format!("priority_share.{priority}");
                 problems.push(Problem::new(option, share, "more than 0, to 1"));
-                return PriorityShares::NONE;
             }
-            shares[*priority as usize] = *share;
+            shares[*priority as usize] = is_in_range.then_some(*share);
         }
         let mut checked = PriorityShares::NONE;
         for priority in Priority::ALL {
-            let share = shares[priority as usize];
+            let (lower, rest) = shares.split_at(priority as usize);
+            let Some(share) = rest[0] else { continue };
             checked.set(priority, share);
-            let lower = shares[..priority as usize]
-                .iter()
-                .copied()
-                .fold(0.0, f64::max);
+            let lower = lower.iter().flatten().copied().fold(0.0, f64::max);
             if share < lower {
                 let option = format!("priority_share.{priority}");
                 let allowed = format!("no less than that of a lower priority, {lower}");

@@ -8,7 +8,10 @@ use std::{
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{Acquire, BulkheadPermit, Outcome, permit::release_on_panic};
+use super::{
+    Acquire, BulkheadPermit, Outcome,
+    permit::{ReleasedOnPanic, release_on_panic},
+};
 use crate::{
     Refused,
     classify::{ClassifyCall, EveryError},
@@ -160,15 +163,14 @@ where
                 // A fixed limit does not ask how calls went, and does not pay for it.
                 let listens = permit.as_ref().is_some_and(BulkheadPermit::listens);
                 let mut outcome = Outcome::Ignore;
-                let mut polled = release_on_panic(permit, || {
-                    let polled = call.poll(cx);
-                    if let (true, Poll::Ready(result)) = (listens, &polled) {
-                        if let Some(judge) = judge.take() {
-                            outcome = judge.verdict(result.as_ref()).into();
-                        }
+                let released = ReleasedOnPanic(permit);
+                let mut polled = call.poll(cx);
+                if let (true, Poll::Ready(result)) = (listens, &polled) {
+                    if let Some(judge) = judge.take() {
+                        outcome = judge.verdict(result.as_ref()).into();
                     }
-                    polled
-                });
+                }
+                released.did_not_panic();
                 if let Poll::Ready(result) = &mut polled {
                     let permit = permit.take();
                     this.state.set(State::Done);

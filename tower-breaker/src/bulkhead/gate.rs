@@ -46,8 +46,9 @@ use super::{
 };
 use crate::{
     Reason, Refused,
+    label::Label,
     ownership::Lender,
-    refused::{Details, Label},
+    refused::Details,
     striped::Striped,
     sync::{AtomicU32, AtomicU64, Mutex, MutexGuard},
 };
@@ -129,12 +130,18 @@ unsafe impl Lender for Gate {
 impl Gate {
     #[cfg(test)]
     pub(super) fn new(settings: Settings) -> Self {
-        Self::with(settings, None, false)
+        let label = Label::counted(Arc::clone(&settings.name));
+        Self::with(settings, None, false, label)
     }
 
     /// With a limit that finds itself, if there is an `adaptive`; `max_concurrent` is where it begins. `compact`: for bulkheads of which
     /// there are thousands, with what is there for each thread in one place for all.
-    pub(super) fn with(settings: Settings, adaptive: Option<Adaptive>, compact: bool) -> Self {
+    pub(super) fn with(
+        settings: Settings,
+        adaptive: Option<Adaptive>,
+        compact: bool,
+        label: Label,
+    ) -> Self {
         // All the seats that will ever be needed, so that a growing limit allocates nothing.
         let largest = adaptive
             .as_ref()
@@ -150,7 +157,7 @@ impl Gate {
         let compartments: Box<[_]> = settings.partitions.into_iter().map(compartment).collect();
         let gate = Self {
             word: AtomicU64::new(Word::empty(common).0),
-            label: Label::new(Arc::clone(&settings.name)),
+            label,
             journal: Journal::new(Arc::clone(&settings.name), settings.listeners),
             id: crate::id::next(),
             name: settings.name,
@@ -181,12 +188,10 @@ impl Gate {
         gate
     }
 
-    // For everybody who may wait, and everybody who has been answered and has not picked that up yet. Without a queue nobody waits;
-    // with partitions or shares a newcomer may sit down for as long as it takes to see that nobody has precedence.
+    // For everybody who may wait, and everybody who has been answered and has not picked that up yet. Without a queue nobody waits.
     fn seats_for(&self, max_concurrent: usize) -> usize {
         match self.max_queue {
-            0 if self.compartments.is_empty() => 0,
-            0 => 16,
+            0 => 0,
             waiting => waiting + max_concurrent,
         }
     }
@@ -324,7 +329,7 @@ fn wake(waker: Waker) {
 #[cfg(all(test, not(breaker_loom)))]
 mod tests {
     use super::*;
-    use crate::bulkhead::word::{MAX_QUEUE, MOST_IN_LINE};
+    use crate::bulkhead::word::MAX_QUEUE;
 
     fn gate(max_queue: usize, priority_shares: PriorityShares) -> Gate {
         Gate::new(Settings {
@@ -360,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn however_many_ask_whose_turn_it_is_the_line_never_outgrows_its_field() {
+    fn who_asks_whose_turn_it_is_does_not_join_the_line() {
         let gate = gate(MAX_QUEUE, PriorityShares::NONE);
         let place = Place::default();
         assert!(gate.try_enter(place, false));
@@ -371,12 +376,8 @@ mod tests {
                 _ => panic!("not queued"),
             }
         }
-        // Threads that have sat down to ask, and have not looked yet.
-        for _ in MAX_QUEUE..MOST_IN_LINE {
-            seats.push(gate.sit_down(&mut gate.line(), place));
-        }
-        assert!(!gate.ask(place) && !gate.load().is_watched());
-        assert_eq!(gate.load().queued(), MOST_IN_LINE);
+        assert!(!gate.ask(place) && !gate.ask(place.with_priority(Priority::High)));
+        assert_eq!(gate.load().queued(), MAX_QUEUE);
         seats
             .into_iter()
             .rev()

@@ -436,6 +436,37 @@ fn a_permit_on_its_way_to_a_waiter_that_is_displaced_is_not_lost() {
     });
 }
 
+#[test]
+fn who_asks_whose_turn_it_is_takes_nobodys_place_in_the_queue() {
+    model(|| {
+        let mut priority_shares = PriorityShares::NONE;
+        priority_shares.set(Priority::Low, 0.5);
+        let gate = Arc::new(Gate::new(Settings {
+            name: Arc::from("model"),
+            max_concurrent: 2,
+            max_queue: 2,
+            max_wait: None,
+            partitions: Vec::new(),
+            priority_shares,
+            dry_run: false,
+            listeners: Vec::new(),
+        }));
+        let low = PLAIN.with_priority(Priority::Low);
+        let high = PLAIN.with_priority(Priority::High);
+        assert!(gate.try_enter(low, false));
+        let _first = queue_at(&gate, low);
+        // The permit that is free is for the other priorities only.
+        race(
+            &gate,
+            move |gate| assert!(gate.try_enter(high, false)),
+            |gate| {
+                queue_at(gate, low);
+            },
+        );
+        assert_load(&gate, 2, 2);
+    });
+}
+
 // One permit guaranteed to the partition, one in the pool.
 fn halved(max_queue: usize) -> (Arc<Gate>, Place) {
     let partitions = vec![Partition::new("a").guaranteed(0.5)];

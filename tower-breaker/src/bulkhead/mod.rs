@@ -71,6 +71,8 @@ mod adaptive;
 mod back_pressure;
 mod builder;
 mod compartment;
+#[cfg(feature = "serde")]
+mod config;
 #[cfg(feature = "http")]
 pub mod end_of_body;
 mod events;
@@ -93,6 +95,8 @@ mod snapshot;
 mod watchers;
 mod word;
 
+#[cfg(feature = "serde")]
+pub use self::config::BulkheadConfig;
 #[cfg(feature = "metrics")]
 pub(crate) use self::partition::MAX_PARTITIONS;
 pub use self::{

@@ -96,16 +96,27 @@ pub(super) fn release_on_panic<T>(
     permit: &mut Option<BulkheadPermit>,
     run: impl FnOnce() -> T,
 ) -> T {
-    struct Panicked<'a>(&'a mut Option<BulkheadPermit>);
-    impl Drop for Panicked<'_> {
-        fn drop(&mut self) {
-            self.0.take();
-        }
-    }
-    let watch = Panicked(permit);
+    let released = ReleasedOnPanic(permit);
     let value = run();
-    mem::forget(watch);
+    released.did_not_panic();
     value
+}
+
+/// While it is there, a panic gives the permit back. For what gives something wide, which is moved once more when it comes out of
+/// [`release_on_panic`]'s closure.
+pub(super) struct ReleasedOnPanic<'a>(pub(super) &'a mut Option<BulkheadPermit>);
+
+impl ReleasedOnPanic<'_> {
+    #[inline(always)]
+    pub(super) fn did_not_panic(self) {
+        mem::forget(self);
+    }
+}
+
+impl Drop for ReleasedOnPanic<'_> {
+    fn drop(&mut self) {
+        self.0.take();
+    }
 }
 
 impl Drop for BulkheadPermit {

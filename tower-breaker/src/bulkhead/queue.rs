@@ -112,6 +112,11 @@ impl Queue {
         self.length
     }
 
+    /// Whether nobody waits in this line.
+    pub(super) fn is_empty(&self, line: Line) -> bool {
+        self.lists[line.0].length == 0
+    }
+
     /// How many wait in this partition, or in none.
     pub(super) fn len_in(&self, partition: Option<usize>) -> usize {
         let row = partition.map_or(0, |index| index + 1) * PRIORITIES;

@@ -66,3 +66,44 @@ impl Watchers {
         None
     }
 }
+
+#[cfg(all(test, not(breaker_loom)))]
+mod tests {
+    use super::*;
+
+    #[allow(clippy::unwrap_used)]
+    fn watch(watchers: &mut Watchers) -> Post {
+        let mut post = None;
+        assert!(watchers.watch(&mut post, Waker::noop().clone()).is_none());
+        post.unwrap()
+    }
+
+    #[test]
+    fn everybody_is_woken_once_and_then_there_is_nobody_to_wake() {
+        let mut watchers = Watchers::default();
+        assert!(watchers.is_empty());
+        let posts: Vec<_> = (0..=AT_ONCE).map(|_| watch(&mut watchers)).collect();
+        let mut again = Some(posts[0]);
+        assert!(watchers.watch(&mut again, Waker::noop().clone()).is_some());
+
+        let mut wakers = [const { None }; AT_ONCE];
+        assert_eq!(watchers.take(0, &mut wakers), Some(AT_ONCE));
+        assert!(wakers.iter().all(Option::is_some) && !watchers.is_empty());
+        let mut wakers = [const { None }; AT_ONCE];
+        assert_eq!(watchers.take(AT_ONCE, &mut wakers), None);
+        assert!(wakers[0].is_some() && wakers[1].is_none() && watchers.is_empty());
+    }
+
+    #[test]
+    fn who_leaves_is_not_woken_and_his_post_is_used_again() {
+        let mut watchers = Watchers::default();
+        let (woken, leaving) = (watch(&mut watchers), watch(&mut watchers));
+        assert!(watchers.leave(leaving).is_some() && !watchers.is_empty());
+        let mut wakers = [const { None }; AT_ONCE];
+        assert_eq!(watchers.take(0, &mut wakers), None);
+        assert!(wakers[0].is_some() && wakers[1].is_none());
+        assert!(watchers.leave(woken).is_none() && watchers.is_empty());
+        let posts = [watch(&mut watchers), watch(&mut watchers)];
+        assert!(posts.contains(&woken) && posts.contains(&leaving));
+    }
+}

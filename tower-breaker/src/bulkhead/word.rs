@@ -7,9 +7,6 @@ pub(super) const MAX_CONCURRENT: usize = 250_000;
 /// The most waiters that fit the word's field, rounded down likewise.
 pub(super) const MAX_QUEUE: usize = 16_000;
 
-/// What the field can count. Beside the waiters there are newcomers in it who ask whose turn it is.
-pub(super) const MOST_IN_LINE: usize = (1 << QUEUED_BITS) - 1;
-
 const IN_FLIGHT_BITS: u32 = 24;
 const QUEUED_BITS: u32 = 14;
 const LIMIT_BITS: u32 = 18;

@@ -146,6 +146,10 @@ where
     fn retry_after(&self, result: Result<&Res, &Err>) -> Option<Duration> {
         self.0.retry_after(result)
     }
+
+    fn forbids_retry(&self, result: Result<&Res, &Err>) -> bool {
+        self.0.forbids_retry(result)
+    }
 }
 
 impl<K, B, Err> ClassifyBody<B, Err> for WithBody<K>

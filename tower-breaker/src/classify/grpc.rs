@@ -82,7 +82,8 @@ pub fn grpc_verdict(code: i32) -> Verdict {
 ///
 /// A layer that does not wait for the end of the body sees only the first two; every other response is a success to it.
 ///
-/// A failure's `grpc-retry-pushback-ms` or `Retry-After` is the wait that the server asks for. A response that a guard further in made of its refusal
+/// A failure's `grpc-retry-pushback-ms` or `Retry-After` is the wait that the server asks for. A `grpc-retry-pushback-ms` that is negative, or no
+/// number at all, forbids to make the call again ([gRFC A6](https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback)). A response that a guard further in made of its refusal
 /// is ignored. For gRPC-Web, whose trailers are part of the body, put the breaker around the client's translation to gRPC.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Grpc;
@@ -145,6 +146,14 @@ impl<B, Err: 'static> ClassifyCall<Response<B>, Err> for Grpc {
         let response = result.ok()?;
         let failed = Self::known_at_head(response) == Some(Verdict::Failure);
         failed.then(|| wait_in(response.headers())).flatten()
+    }
+
+    fn forbids_retry(&self, result: Result<&Response<B>, &Err>) -> bool {
+        result.is_ok_and(|response| {
+            let headers = response.headers();
+            headers.contains_key(RETRY_PUSHBACK)
+                && retry_after::milliseconds(headers, RETRY_PUSHBACK).is_none()
+        })
     }
 }
 

@@ -84,6 +84,13 @@ pub trait ClassifyCall<Res, Err> {
         let _ = result;
         None
     }
+
+    /// Whether the service behind the guard says that this call must not be made again, whatever its verdict; by default not. Asked
+    /// before [`verdict`](Self::verdict), and only by a `RetryPolicy`.
+    fn forbids_retry(&self, result: Result<&Res, &Err>) -> bool {
+        let _ = result;
+        false
+    }
 }
 
 impl<F, Req, Res, Err> Classify<Req, Res, Err> for F

@@ -227,6 +227,14 @@ mod http {
         }
 
         #[test]
+        fn the_end_of_a_body_is_its_end_without_trailers() {
+            assert!(!ClassifyEnd::<BoxError>::reads_trailers(&OverloadEnd));
+            let end = |end| ClassifyEnd::<BoxError>::end(OverloadEnd, end);
+            assert_eq!(end(Ok(None)), Verdict::Success);
+            assert_eq!(end(Err(&"reset".into())), Verdict::Ignore);
+        }
+
+        #[test]
         fn a_status_is_a_drop_only_if_it_says_that_there_is_too_much_to_do() {
             for status in [200, 304, 404, 422, 499] {
                 assert_eq!(head(status, None), Verdict::Success, "{status}");

@@ -70,6 +70,14 @@ where
             Err(Error::Refused(_)) => None,
         }
     }
+
+    fn forbids_retry(&self, result: Result<&Res, &Error<E>>) -> bool {
+        match result {
+            Ok(response) => self.0.forbids_retry(Ok(response)),
+            Err(Error::Inner(err)) => self.0.forbids_retry(Err(err)),
+            Err(Error::Refused(_)) => false,
+        }
+    }
 }
 
 #[cfg(feature = "http")]

@@ -135,13 +135,14 @@ impl<W, K, I, M> FallbackLayer<W, K, I, M> {
         self.instead(KeepNothing, Value::new(value))
     }
 
-    /// Answers with what a function makes of what happened: any `Fn(Happened<Response, Error>) -> Result<Response, Error> + Clone`.
+    /// Answers with what a function makes of what happened: any `Fn(Happened<Response, Error>) -> Result<Response, Error> + Clone`. To hand on
+    /// what happened, give an [`Answer`](super::Answer) instead of a `Result`.
     pub fn answer<F>(self, function: F) -> FallbackLayer<W, KeepNothing, Function<F>, M> {
         self.instead(KeepNothing, Function(function))
     }
 
     /// Answers with what an `async` function makes of what happened: any `Fn(Happened<Response, Error>) -> Future + Clone` whose
-    /// output is a `Result<Response, Error>`.
+    /// output is a `Result<Response, Error>`, or an [`Answer`](super::Answer).
     pub fn then<F>(self, function: F) -> FallbackLayer<W, KeepNothing, Then<F>, M> {
         self.instead(KeepNothing, Then(function))
     }

@@ -51,8 +51,9 @@
 //! | [`then_with`](FallbackLayer::then_with) | the same, with something that was kept of the request |
 //! | [`service`](FallbackLayer::service), [`service_with`](FallbackLayer::service_with) | what another service answers to the request, or to what was kept of it |
 //!
-//! A function may fail, and its error is what the caller gets; it has what happened, and may hand that on. If the other service
-//! is not ready or fails, the caller gets what he would have got without a fallback.
+//! A function may fail, and its error is what the caller gets; it has what happened, and may hand that on, by
+//! [`Answer::Failed`], so that it is not marked as degraded. If the other service is not ready or fails, the caller gets what he would have
+//! got without a fallback; until then that is kept, and if it is a response, whatever its body holds, such as a permit.
 //!
 //! Only the last three need the request, so only they keep anything of it, before each call: `service` a clone, the other two what
 //! a function makes of it. Where that gives `None`, there is no fallback for this call.
@@ -92,8 +93,8 @@ pub use self::{
     cause::{Cause, Degraded, Happened},
     future::FallbackFuture,
     instead::{
-        Answer, AnswerFuture, CloneRequest, Function, Instead, Keep, KeepNothing, ServiceFuture,
-        Then, ThenWith, ToService, Value,
+        Answer, AnswerFuture, CloneRequest, Function, Instead, IntoAnswer, Keep, KeepNothing,
+        ServiceFuture, Then, ThenWith, ToService, Value,
     },
     layer::{FallbackLayer, Undecided},
     mark::{Mark, Unmarked},

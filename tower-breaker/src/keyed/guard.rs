@@ -77,7 +77,7 @@ impl Guard for CircuitBreaker {
     }
 
     fn build(builder: CircuitBreakerBuilder, compact: bool) -> Result<Self, BuildError> {
-        builder.build_as(compact)
+        builder.build_keyed(compact)
     }
 
     fn idleness(&self) -> Idleness {
@@ -108,7 +108,7 @@ impl Guard for Bulkhead {
     }
 
     fn build(builder: BulkheadBuilder, compact: bool) -> Result<Self, BuildError> {
-        builder.build_as(compact)
+        builder.build_keyed(compact)
     }
 
     fn idleness(&self) -> Idleness {

@@ -1,12 +1,14 @@
 //! A table from hashes to the places of entries: open addressing with linear probing, and deletion by shifting back (Knuth, *The Art of
 //! Computer Programming*, volume 3, section 6.4, algorithms L and R).
 //!
-//! The standard library's table would do, but a look-up in it reads two cache lines that hold nothing else. Here it is one word of one:
-//! `bits 32..64` the upper half of the hash, `0..32` the place plus one. Zero is a free word. At most half of the words are in use.
+//! The standard library's table would do, but a look-up in it reads two cache lines that hold nothing else. Here it is one word of one.
+//! Its lower bits, as many as tell the words apart, are the place plus one; the others are the upper ones of the hash. Zero is a free word. At
+//! most half of the words are in use, so that there are always enough bits. Words are small so that the tables of thousands of entries
+//! stay in the cache that is nearest but one, while the entries do not.
 
 pub(super) struct Index {
     // As many as a power of two.
-    words: Box<[u64]>,
+    words: Box<[u32]>,
 }
 
 const FEWEST: usize = 8;
@@ -32,12 +34,30 @@ impl Index {
         let mut at = hash as usize & self.mask();
         loop {
             let word = self.words[at];
-            let place = (word as u32).checked_sub(1)? as usize;
-            if word >> 32 == hash >> 32 && is_it(place) {
+            let place = self.place(word)?;
+            if self.has_hash(word, hash) && is_it(place) {
                 return Some(place);
             }
             at = (at + 1) & self.mask();
         }
+    }
+
+    // Of an entry. `None`: the word is free.
+    #[inline]
+    fn place(&self, word: u32) -> Option<usize> {
+        (word as usize & self.mask()).checked_sub(1)
+    }
+
+    // Whether it is, as far as it goes, this hash.
+    #[inline]
+    fn has_hash(&self, word: u32, hash: u64) -> bool {
+        (word ^ (hash >> 32) as u32) & !(self.mask() as u32) == 0
+    }
+
+    fn word(&self, hash: u64, place: usize) -> u32 {
+        let mask = self.mask() as u32;
+        // No more than half of the words are in use, so that the place plus one is no greater than the mask.
+        (hash >> 32) as u32 & !mask | (place as u32 + 1)
     }
 
     /// Enters a place. `hash_of` gives the hash of each of those that are there: the places below it.
@@ -56,14 +76,14 @@ impl Index {
         while self.words[at] != 0 {
             at = (at + 1) & self.mask();
         }
-        self.words[at] = word(hash, place);
+        self.words[at] = self.word(hash, place);
     }
 
     // Where the word of a place is.
     fn seek(&self, hash: u64, place: usize) -> Option<usize> {
         let mut at = hash as usize & self.mask();
         while self.words[at] != 0 {
-            if self.words[at] == word(hash, place) {
+            if self.words[at] == self.word(hash, place) {
                 return Some(at);
             }
             at = (at + 1) & self.mask();
@@ -74,7 +94,7 @@ impl Index {
     /// Lets the hash of one place lead to another.
     pub(super) fn move_place(&mut self, hash: u64, from: usize, to: usize) {
         if let Some(at) = self.seek(hash, from) {
-            self.words[at] = word(hash, to);
+            self.words[at] = self.word(hash, to);
         }
     }
 
@@ -86,11 +106,11 @@ impl Index {
         let mut at = free;
         loop {
             at = (at + 1) & self.mask();
-            let Some(place) = (self.words[at] as u32).checked_sub(1) else {
+            let Some(place) = self.place(self.words[at]) else {
                 break;
             };
             // It may move back to where it wanted to be, but no further.
-            let wanted = hash_of(place as usize) as usize & self.mask();
+            let wanted = hash_of(place) as usize & self.mask();
             let moves_back =
                 (at.wrapping_sub(wanted) & self.mask()) >= (at.wrapping_sub(free) & self.mask());
             if moves_back {
@@ -102,16 +122,23 @@ impl Index {
     }
 }
 
-fn word(hash: u64, place: usize) -> u64 {
-    // A registry has no more entries than that.
-    hash >> 32 << 32 | (place as u64 + 1)
-}
-
 #[cfg(all(test, not(breaker_loom)))]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn it_is_never_more_than_half_full_and_no_larger_than_that_takes() {
+        let mut index = Index::new();
+        let hash_of = |place: usize| place as u64;
+        for place in 0..100 {
+            index.insert(hash_of(place), place, hash_of);
+            let entries = place + 1;
+            let words = (2 * entries).next_power_of_two().max(FEWEST);
+            assert_eq!(index.words.len(), words, "{entries} entries");
+        }
+    }
 
     proptest! {
         // Few hashes, many of which want the same word, or the last, from where they go on at the first.

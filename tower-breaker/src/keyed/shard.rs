@@ -262,6 +262,41 @@ mod tests {
     }
 
     #[test]
+    fn a_search_goes_on_where_the_last_one_ended() {
+        let mut shard = Shard::new();
+        assert_eq!(shard.searches(), 0);
+        for key in 0..40 {
+            shard.insert(slot(u64::from(key), key, 0));
+        }
+        let _held: Vec<_> = (0..36)
+            .map(|key| shard.find(u64::from(key), &key).unwrap().guard.clone())
+            .collect();
+        // 16 at once.
+        assert_eq!(shard.searches(), 3);
+        assert!(shard.victim().is_none() && shard.victim().is_none());
+        let victim = shard.victim().unwrap();
+        assert!((36..40).contains(&shard.evict(victim).unwrap().key));
+        for key in 40..200 {
+            shard.insert(slot(u64::from(key), key, 0));
+        }
+        assert_eq!(shard.searches(), SEARCHES);
+    }
+
+    #[test]
+    fn room_is_made_for_a_quarter_more_at_a_time() {
+        let mut shard = Shard::new();
+        let (mut capacity, mut grown) = (0, 0);
+        for key in 0..1_000 {
+            shard.insert(slot(u64::from(key), key, 0));
+            let (entries, now) = (shard.entries.len(), shard.entries.capacity());
+            assert!(now <= entries + entries / 4 + 4, "{now} for {entries}");
+            grown += u32::from(now != capacity);
+            capacity = now;
+        }
+        assert!(grown < 32, "{grown} times");
+    }
+
+    #[test]
     fn what_came_to_life_since_it_was_chosen_stays() {
         let mut shard = Shard::new();
         shard.insert(slot(1, 1, 0));

@@ -155,3 +155,84 @@ impl AddAssign for BulkheadTotals {
 }
 
 impl Totals for BulkheadTotals {}
+
+#[cfg(all(test, not(breaker_loom)))]
+mod tests {
+    use super::*;
+
+    // Each figure another one.
+    fn breakers(from: u64) -> BreakerTotals {
+        BreakerTotals {
+            admitted: from + 1,
+            succeeded: from + 2,
+            failed: from + 3,
+            ignored: from + 4,
+            abandoned: from + 5,
+            slow: from + 6,
+            refused: from + 7,
+            would_refuse: from + 8,
+            stale: from + 9,
+            trials_succeeded: from + 10,
+            trials_failed: from + 11,
+            leases_expired: from + 12,
+            transitions: from + 13,
+        }
+    }
+
+    // Each figure another one.
+    fn bulkheads(from: u64) -> BulkheadTotals {
+        BulkheadTotals {
+            admitted: from + 1,
+            full: from + 2,
+            queue_full: from + 3,
+            waited_too_long: from + 4,
+            displaced: from + 5,
+            waits_granted: from + 6,
+            waits_abandoned: from + 7,
+            in_flight: from + 8,
+            queued: from + 9,
+        }
+    }
+
+    #[test]
+    fn every_figure_is_added_up() {
+        let mut sum = breakers(10);
+        sum += breakers(100);
+        let figures = [
+            sum.admitted,
+            sum.succeeded,
+            sum.failed,
+            sum.ignored,
+            sum.abandoned,
+            sum.slow,
+            sum.refused,
+            sum.would_refuse,
+            sum.stale,
+            sum.trials_succeeded,
+            sum.trials_failed,
+            sum.leases_expired,
+            sum.transitions,
+        ];
+        let expected: Vec<u64> = (1..=13).map(|field| 110 + 2 * field).collect();
+        assert_eq!(figures[..], expected);
+        let ended = breakers(100);
+        assert_eq!(ended.ended(), 102 + 103 + 104 + 105);
+
+        let mut sum = bulkheads(10);
+        sum += bulkheads(100);
+        let figures = [
+            sum.admitted,
+            sum.full,
+            sum.queue_full,
+            sum.waited_too_long,
+            sum.displaced,
+            sum.waits_granted,
+            sum.waits_abandoned,
+            sum.in_flight,
+            sum.queued,
+        ];
+        let expected: Vec<u64> = (1..=9).map(|field| 110 + 2 * field).collect();
+        assert_eq!(figures[..], expected);
+        assert_eq!(bulkheads(100).refused(), 102 + 103 + 104 + 105);
+    }
+}

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{Bulkhead, CircuitBreaker, Keyed, Snapshot, bulkhead};
+use crate::{Bulkhead, CircuitBreaker, Keyed, Snapshot, Throttle, bulkhead, throttle};
 
 /// The guards to look at. Clones are one set: what is added to one is seen by every collector that was made with another.
 ///
@@ -57,6 +57,17 @@ impl Guards {
     pub fn bulkhead_as(&self, name: impl Into<Arc<str>>, bulkhead: &Bulkhead) -> &Self {
         let (name, bulkhead) = (name.into(), bulkhead.clone());
         self.source(move |found| found.bulkhead(Arc::clone(&name), bulkhead.snapshot()))
+    }
+
+    /// Adds a throttle under its own name.
+    pub fn throttle(&self, throttle: &Throttle) -> &Self {
+        self.throttle_as(throttle.name(), throttle)
+    }
+
+    /// Adds a throttle under another name than its own.
+    pub fn throttle_as(&self, name: impl Into<Arc<str>>, throttle: &Throttle) -> &Self {
+        let (name, throttle) = (name.into(), throttle.clone());
+        self.source(move |found| found.throttle(Arc::clone(&name), throttle.snapshot()))
     }
 
     /// Adds the circuits of a registry, each under its [label](Keyed::label), so that there are no more names than the registry has labels:
@@ -148,6 +159,7 @@ impl fmt::Debug for Guards {
 pub struct Found {
     pub(super) breakers: Vec<(Arc<str>, Snapshot)>,
     pub(super) bulkheads: Vec<(Arc<str>, bulkhead::Snapshot)>,
+    pub(super) throttles: Vec<(Arc<str>, throttle::Snapshot)>,
 }
 
 impl Found {
@@ -159,5 +171,10 @@ impl Found {
     /// There is this bulkhead, to be published under this name.
     pub fn bulkhead(&mut self, name: impl Into<Arc<str>>, snapshot: bulkhead::Snapshot) {
         self.bulkheads.push((name.into(), snapshot));
+    }
+
+    /// There is this throttle, to be published under this name.
+    pub fn throttle(&mut self, name: impl Into<Arc<str>>, snapshot: throttle::Snapshot) {
+        self.throttles.push((name.into(), snapshot));
     }
 }

@@ -1,6 +1,7 @@
 //! Guards as `tracing` events.
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -72,7 +73,8 @@ pub fn log_transition(transition: &Transition) {
 ///
 /// So the first call that a full bulkhead refuses, or lets wait, is told of at once, and the others are not: see [`RefusalLog`].
 /// A small bulkhead may be full and free again with every call. So that it is full is told at most once in the given time, with how
-/// often it was full `untold` before; that it has room again is told if that it was full was.
+/// often it was full `untold` before; that it has room again is told if that it was full was. So one that became full again within that
+/// time, and has stayed so, was last told of as having room: that calls are refused is what [`RefusalLog`] tells.
 ///
 /// The event's target is `tower_breaker`, its fields `name`, `untold`, and the limit `from` and `to` for a changed one. To be full
 /// is a warning, the others are information.
@@ -132,8 +134,8 @@ fn lock<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
     it.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes refusals `tracing` events: for each guard that has refused since the last look, one event that says how many and why. So
-/// whatever the load, there are no more than one per guard and look, and a refusal itself costs nothing more.
+/// Makes refusals `tracing` events: for each name whose guards have refused since the last look, one event that says how many and why.
+/// So whatever the load, there is no more than one per name, kind of guard and look, and a refusal itself costs nothing more.
 ///
 /// That a guard begins to refuse is told at once, by [`log_transition`] and [`log_bulkhead_events`]; and so is how many calls an
 /// open circuit has refused, when it is over.
@@ -148,8 +150,8 @@ fn lock<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
 /// # }
 /// ```
 ///
-/// The events are warnings with the target `tower_breaker`. Their fields: `guard` (`circuit_breaker` or `bulkhead`), `name`,
-/// `refused` and how many of them for each [`Reason`](crate::Reason), under the reason's name; `would_refuse` and, of
+/// The events are warnings with the target `tower_breaker`. Their fields: `guard` (`circuit_breaker`, `bulkhead` or `throttle`), `name`,
+/// `refused` and, where there are several, how many of them for each [`Reason`](crate::Reason), under the reason's name; `would_refuse` and, of
 /// a bulkhead, `would_wait` count the calls that a guard in a dry run admitted all the same.
 pub struct RefusalLog {
     guards: Guards,
@@ -160,6 +162,7 @@ pub struct RefusalLog {
 struct Seen {
     breakers: Since,
     bulkheads: Since,
+    throttles: Since,
 }
 
 impl RefusalLog {
@@ -167,7 +170,7 @@ impl RefusalLog {
     pub fn new(guards: Guards) -> Self {
         let mut seen = Seen::default();
         // What was refused before now is not news.
-        seen.look(guards.look(), |_| ());
+        seen.look(guards.look());
         Self {
             guards,
             seen: Mutex::new(seen),
@@ -181,12 +184,11 @@ impl RefusalLog {
     /// When a [source](Guards::source) does, or the subscriber.
     pub fn report(&self) {
         let found = self.guards.look();
-        let mut news = Vec::new();
-        let mut seen = lock(&self.seen);
-        seen.look(found, |refusals| news.push(refusals));
-        // The subscriber is the user's.
-        drop(seen);
-        news.iter().for_each(News::tell);
+        // The subscriber is the user's: it is told when the lock has been released.
+        let (breakers, bulkheads, throttles) = lock(&self.seen).look(found);
+        breakers.iter().for_each(tell_of_breaker);
+        bulkheads.iter().for_each(tell_of_bulkhead);
+        throttles.iter().for_each(tell_of_throttle);
     }
 
     /// [Reports](Self::report) every so often, for as long as it is polled. Spawn it; dropped, it stops.
@@ -207,14 +209,44 @@ impl fmt::Debug for RefusalLog {
     }
 }
 
-/// What a guard has refused since the last look.
-enum News {
-    Breaker(Arc<str>, [u64; 5]),
-    Bulkhead(Arc<str>, [u64; 7]),
+/// What the guards of each name have refused since the last look, by reason.
+struct News<const N: usize> {
+    refusals: Vec<(Arc<str>, [u64; N])>,
+    places: HashMap<Arc<str>, usize>,
 }
 
+impl<const N: usize> News<N> {
+    fn new() -> Self {
+        Self {
+            refusals: Vec::new(),
+            places: HashMap::new(),
+        }
+    }
+
+    /// Guards may share a name, and thousands do that of what has no name of its own.
+    fn add(&mut self, name: Arc<str>, more: impl Iterator<Item = u64>) {
+        let mut grown = [0; N];
+        grown.iter_mut().zip(more).for_each(|(to, from)| *to = from);
+        if grown == [0; N] {
+            return;
+        }
+        let place = *self.places.entry(name).or_insert_with_key(|name| {
+            self.refusals.push((Arc::clone(name), [0; N]));
+            self.refusals.len() - 1
+        });
+        let (_, sums) = &mut self.refusals[place];
+        sums.iter_mut()
+            .zip(grown)
+            .for_each(|(to, from)| *to += from);
+    }
+}
+
+type Refusals<const N: usize> = Vec<(Arc<str>, [u64; N])>;
+
 impl Seen {
-    fn look(&mut self, found: Found, mut tell: impl FnMut(News)) {
+    fn look(&mut self, found: Found) -> (Refusals<5>, Refusals<7>, Refusals<2>) {
+        let (mut breakers, mut bulkheads) = (News::new(), News::new());
+        let mut throttles = News::new();
         self.breakers.begin();
         for (name, snapshot) in found.breakers {
             let refused = snapshot.refused_by;
@@ -225,8 +257,8 @@ impl Seen {
                 refused.ramping,
                 snapshot.would_refuse,
             ];
-            if let Some(more) = growth(&mut self.breakers, snapshot.id, totals) {
-                tell(News::Breaker(name, more));
+            if let Some(more) = self.breakers.advance(snapshot.id, totals.into_iter()) {
+                breakers.add(name, more);
             }
         }
         self.breakers.end();
@@ -243,75 +275,77 @@ impl Seen {
                 would.queue_full,
                 would.waited,
             ];
-            if let Some(more) = growth(&mut self.bulkheads, snapshot.id, totals) {
-                tell(News::Bulkhead(name, more));
+            if let Some(more) = self.bulkheads.advance(snapshot.id, totals.into_iter()) {
+                bulkheads.add(name, more);
             }
         }
         self.bulkheads.end();
-    }
-}
-
-// By how much each has grown, if any has.
-fn growth<const N: usize>(since: &mut Since, id: u64, totals: [u64; N]) -> Option<[u64; N]> {
-    let mut grown = [0; N];
-    let more = since.advance(id, totals.into_iter())?;
-    grown
-        .iter_mut()
-        .zip(more)
-        .for_each(|(grown, more)| *grown = more);
-    (grown != [0; N]).then_some(grown)
-}
-
-impl News {
-    fn tell(&self) {
-        match self {
-            Self::Breaker(
-                name,
-                [
-                    circuit_open,
-                    half_open_full,
-                    forced_open,
-                    ramping,
-                    would_refuse,
-                ],
-            ) => {
-                tracing::warn!(
-                    target: "tower_breaker",
-                    guard = "circuit_breaker",
-                    name = &**name,
-                    refused = circuit_open + half_open_full + forced_open + ramping,
-                    circuit_open,
-                    half_open_full,
-                    forced_open,
-                    ramping,
-                    would_refuse,
-                    "calls refused"
-                )
-            }
-            Self::Bulkhead(name, refused) => {
-                let [
-                    bulkhead_full,
-                    queue_full,
-                    waited_too_long,
-                    displaced,
-                    would_be_full,
-                    would_be_queue_full,
-                    would_wait,
-                ] = refused;
-                tracing::warn!(
-                    target: "tower_breaker",
-                    guard = "bulkhead",
-                    name = &**name,
-                    refused = bulkhead_full + queue_full + waited_too_long + displaced,
-                    bulkhead_full,
-                    queue_full,
-                    waited_too_long,
-                    displaced,
-                    would_refuse = would_be_full + would_be_queue_full,
-                    would_wait,
-                    "calls refused"
-                )
+        self.throttles.begin();
+        for (name, snapshot) in found.throttles {
+            let totals = [snapshot.refused, snapshot.would_refuse];
+            if let Some(more) = self.throttles.advance(snapshot.id, totals.into_iter()) {
+                throttles.add(name, more);
             }
         }
+        self.throttles.end();
+        (breakers.refusals, bulkheads.refusals, throttles.refusals)
     }
+}
+
+fn tell_of_breaker((name, refused): &(Arc<str>, [u64; 5])) {
+    let [
+        circuit_open,
+        half_open_full,
+        forced_open,
+        ramping,
+        would_refuse,
+    ] = refused;
+    tracing::warn!(
+        target: "tower_breaker",
+        guard = "circuit_breaker",
+        name = &**name,
+        refused = circuit_open + half_open_full + forced_open + ramping,
+        circuit_open,
+        half_open_full,
+        forced_open,
+        ramping,
+        would_refuse,
+        "calls refused"
+    );
+}
+
+fn tell_of_bulkhead((name, refused): &(Arc<str>, [u64; 7])) {
+    let [
+        bulkhead_full,
+        queue_full,
+        waited_too_long,
+        displaced,
+        would_be_full,
+        would_be_queue_full,
+        would_wait,
+    ] = refused;
+    tracing::warn!(
+        target: "tower_breaker",
+        guard = "bulkhead",
+        name = &**name,
+        refused = bulkhead_full + queue_full + waited_too_long + displaced,
+        bulkhead_full,
+        queue_full,
+        waited_too_long,
+        displaced,
+        would_refuse = would_be_full + would_be_queue_full,
+        would_wait,
+        "calls refused"
+    );
+}
+
+fn tell_of_throttle((name, [refused, would_refuse]): &(Arc<str>, [u64; 2])) {
+    tracing::warn!(
+        target: "tower_breaker",
+        guard = "throttle",
+        name = &**name,
+        refused,
+        would_refuse,
+        "calls refused"
+    );
 }

@@ -9,7 +9,7 @@
 //! | metrics for Prometheus, StatsD or whatever has a recorder for the `metrics` crate | [`Metrics`] |
 //! | a log event for every transition of a circuit | [`log_transition`] |
 //! | a log event when a bulkhead becomes full, has room again, or changes its limit | [`log_bulkhead_events`] |
-//! | a log event about refusals, at most one per guard and interval | [`RefusalLog`] |
+//! | a log event about refusals, at most one per name and interval | [`RefusalLog`] |
 //! | something of your own | [`CircuitBreaker::snapshot`](crate::CircuitBreaker::snapshot), [`listener`](crate::breaker::CircuitBreakerBuilder::listener), [`CircuitBreaker::events`](crate::CircuitBreaker::events) |
 //!
 //! `examples/observe.rs` is a server with all of it. Alerts and dashboard queries are in `docs/observability.md` in the

@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use tower::retry::budget::TpsBudget;
 
-use super::{Backoff, RetryPolicy, policy::Shared, snapshot::Counters};
+use super::{Backoff, InErrors, RetryPolicy, policy::Shared, snapshot::Counters};
 use crate::{BuildError, Problem, Refused, classify::AnyError, dice::Dice};
 
 const MOST_ATTEMPTS: u32 = 100;
@@ -13,7 +13,7 @@ pub(super) type Refusals = Box<dyn Fn(&Refused) -> bool + Send + Sync>;
 
 /// Collects the options of a [`RetryPolicy`]; see [`RetryPolicy::builder`].
 #[must_use = "a builder does nothing until `build` is called"]
-pub struct RetryPolicyBuilder<P, C = AnyError, B: ?Sized = TpsBudget> {
+pub struct RetryPolicyBuilder<P, C = AnyError, B: ?Sized = TpsBudget, R = InErrors> {
     replay: P,
     classify: C,
     budget: Arc<B>,
@@ -21,6 +21,7 @@ pub struct RetryPolicyBuilder<P, C = AnyError, B: ?Sized = TpsBudget> {
     backoff: Backoff,
     retry_after_at_most: Duration,
     refusals: Option<Refusals>,
+    look: R,
     seed: Option<u64>,
 }
 
@@ -34,17 +35,18 @@ impl<P> RetryPolicyBuilder<P> {
             backoff: Backoff::default(),
             retry_after_at_most: Duration::from_secs(5),
             refusals: None,
+            look: InErrors,
             seed: None,
         }
     }
 }
 
-impl<P, C, B: ?Sized> RetryPolicyBuilder<P, C, B> {
+impl<P, C, B: ?Sized, R> RetryPolicyBuilder<P, C, B, R> {
     /// What a failure is: a [`Classify`](crate::classify::Classify), by default [`AnyError`]. What is ignored is not made again.
     ///
     /// It is asked when an attempt has ended, with the copy of its request that is to be sent again, and also how long the
     /// service asks to be left alone ([`retry_after`](crate::classify::ClassifyCall::retry_after)), whatever the protocol.
-    pub fn classify<C2>(self, classify: C2) -> RetryPolicyBuilder<P, C2, B> {
+    pub fn classify<C2>(self, classify: C2) -> RetryPolicyBuilder<P, C2, B, R> {
         RetryPolicyBuilder {
             replay: self.replay,
             classify,
@@ -53,13 +55,14 @@ impl<P, C, B: ?Sized> RetryPolicyBuilder<P, C, B> {
             backoff: self.backoff,
             retry_after_at_most: self.retry_after_at_most,
             refusals: self.refusals,
+            look: self.look,
             seed: self.seed,
         }
     }
 
     /// The budget that retries are taken from: a [`Budget`](tower::retry::budget::Budget), shared by whoever else has it. The
     /// default is a [`TpsBudget`] of its own, with tower's defaults.
-    pub fn budget<B2: ?Sized>(self, budget: Arc<B2>) -> RetryPolicyBuilder<P, C, B2> {
+    pub fn budget<B2: ?Sized>(self, budget: Arc<B2>) -> RetryPolicyBuilder<P, C, B2, R> {
         RetryPolicyBuilder {
             replay: self.replay,
             classify: self.classify,
@@ -68,6 +71,7 @@ impl<P, C, B: ?Sized> RetryPolicyBuilder<P, C, B> {
             backoff: self.backoff,
             retry_after_at_most: self.retry_after_at_most,
             refusals: self.refusals,
+            look: self.look,
             seed: self.seed,
         }
     }
@@ -98,13 +102,30 @@ impl<P, C, B: ?Sized> RetryPolicyBuilder<P, C, B> {
     ///
     /// For breakers of single endpoints below a balancer, where the next attempt may go to another endpoint. They use up attempts and
     /// budget as failures do, and the wait that a refusal tells is not waited for, since it is that endpoint's. Refusals
-    /// in the form of a response are not known here.
+    /// that have been made responses are among them only where they are [looked for](Self::in_responses).
     pub fn retry_refusals(
         mut self,
         which: impl Fn(&Refused) -> bool + Send + Sync + 'static,
     ) -> Self {
         self.refusals = Some(Box::new(which));
         self
+    }
+
+    /// Looks for refusals in the extensions of HTTP responses too, where guards that answer by themselves leave them, before the classifier
+    /// is asked: so no classifier makes a failure of them. Does [`RetryPolicy::http`] by itself.
+    #[cfg(feature = "http")]
+    pub fn in_responses(self) -> RetryPolicyBuilder<P, C, B, super::InResponses> {
+        RetryPolicyBuilder {
+            replay: self.replay,
+            classify: self.classify,
+            budget: self.budget,
+            max_attempts: self.max_attempts,
+            backoff: self.backoff,
+            retry_after_at_most: self.retry_after_at_most,
+            refusals: self.refusals,
+            look: super::InResponses,
+            seed: self.seed,
+        }
     }
 
     /// Makes the waits repeatable, for tests. By default each policy is seeded differently.
@@ -118,7 +139,7 @@ impl<P, C, B: ?Sized> RetryPolicyBuilder<P, C, B> {
     /// # Errors
     ///
     /// Names every option that is out of range, all at once.
-    pub fn build(self) -> Result<RetryPolicy<P, C, B>, BuildError> {
+    pub fn build(self) -> Result<RetryPolicy<P, C, B, R>, BuildError> {
         let mut problems = Vec::new();
         if !(1..=MOST_ATTEMPTS).contains(&self.max_attempts) {
             let allowed = format!("1 to {MOST_ATTEMPTS}");
@@ -138,13 +159,14 @@ impl<P, C, B: ?Sized> RetryPolicyBuilder<P, C, B> {
             backoff: self.backoff,
             retry_after_at_most: self.retry_after_at_most,
             refusals: self.refusals,
+            look: self.look,
             dice: self.seed.map_or_else(Dice::any, Dice::new),
             counters: Counters::new(),
         }))
     }
 }
 
-impl<P, C, B: ?Sized> fmt::Debug for RetryPolicyBuilder<P, C, B> {
+impl<P, C, B: ?Sized, R> fmt::Debug for RetryPolicyBuilder<P, C, B, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RetryPolicyBuilder")
             .field("max_attempts", &self.max_attempts)

@@ -4,7 +4,8 @@
 //! just shown that it is in trouble: three attempts for each call is three times the load just when there should be
 //! less. So [`RetryPolicy`] makes a call again only if
 //!
-//! 1. its result is a failure by the [classifier](crate::classify), and no guard further in refused it,
+//! 1. its result is a failure by the [classifier](crate::classify), which does not
+//!    [forbid](crate::classify::ClassifyCall::forbids_retry) to make it again, and no guard further in refused it,
 //! 2. the request may be sent twice, and there is a copy of it ([`Replay`]),
 //! 3. it has been attempted fewer than [`max_attempts`](RetryPolicyBuilder::max_attempts) times,
 //! 4. the server does not ask for a longer wait than [`retry_after_at_most`](RetryPolicyBuilder::retry_after_at_most),
@@ -54,8 +55,9 @@
 //! # Refusals
 //!
 //! A [`Refused`](crate::Refused) from further in, or tower's `Overloaded`, is not made again: who refuses does so to have fewer calls. It
-//! is known in every form that [`AnyError`](crate::classify::AnyError) knows, whatever the classifier says, and as a response by
-//! `HttpStatus` and `Grpc`. For a typed guard over an error of its own use [`TypedGuard`](crate::classify::TypedGuard). The exception
+//! is known in every form that [`AnyError`](crate::classify::AnyError) knows, whatever the classifier says. One that the guard has made a
+//! response (`.respond()`) is known, whatever the classifier says, to a policy that begins with [`RetryPolicy::http`] or is told to
+//! [look into responses](RetryPolicyBuilder::in_responses), and otherwise only to the classifiers for HTTP that are made here. For a typed guard over an error of its own use [`TypedGuard`](crate::classify::TypedGuard). The exception
 //! is the breaker of one endpoint below a balancer, where the next attempt goes elsewhere:
 //! [`retry_refusals`](RetryPolicyBuilder::retry_refusals).
 //!
@@ -91,13 +93,23 @@ mod builder;
 #[cfg(feature = "http")]
 mod http;
 mod policy;
+mod refusals;
 mod replay;
 mod snapshot;
 mod wait;
 
-#[cfg(feature = "http")]
-pub use self::http::{BufferedBody, Cloned, CopyBody, HttpRequests, copy_request, only_empty};
 pub use self::{
-    backoff::Backoff, budget::TokenBudget, builder::RetryPolicyBuilder, policy::RetryPolicy,
-    replay::Replay, snapshot::Snapshot, wait::RetryWait,
+    backoff::Backoff,
+    budget::TokenBudget,
+    builder::RetryPolicyBuilder,
+    policy::RetryPolicy,
+    refusals::{FindRefusal, InErrors},
+    replay::Replay,
+    snapshot::Snapshot,
+    wait::RetryWait,
+};
+#[cfg(feature = "http")]
+pub use self::{
+    http::{BufferedBody, Cloned, CopyBody, HttpRequests, copy_request, only_empty},
+    refusals::InResponses,
 };

@@ -6,15 +6,13 @@ use tower::retry::{
 };
 
 use super::{
-    Backoff, Replay, RetryPolicyBuilder, RetryWait, Snapshot,
+    Backoff, FindRefusal, InErrors, Replay, RetryPolicyBuilder, RetryWait, Snapshot,
     builder::Refusals,
+    refusals,
     snapshot::{Count, Counters},
 };
 use crate::{
-    classify::{
-        AnyError, Classify, ClassifyCall, Verdict,
-        refusal::{self, Refusal},
-    },
+    classify::{AnyError, Classify, ClassifyCall, Verdict, refusal::Refusal},
     dice::Dice,
 };
 
@@ -22,13 +20,13 @@ use crate::{
 /// [module](super) for how.
 ///
 /// Copies share options, budget and totals; each call counts its attempts in a copy of its own, which tower makes.
-pub struct RetryPolicy<P, C = AnyError, B: ?Sized = TpsBudget> {
-    shared: Arc<Shared<P, C, B>>,
+pub struct RetryPolicy<P, C = AnyError, B: ?Sized = TpsBudget, R = InErrors> {
+    shared: Arc<Shared<P, C, B, R>>,
     /// How often the call has been attempted that this copy was made for.
     attempts: u32,
 }
 
-pub(super) struct Shared<P, C, B: ?Sized> {
+pub(super) struct Shared<P, C, B: ?Sized, R> {
     pub(super) replay: P,
     pub(super) classify: C,
     pub(super) budget: Arc<B>,
@@ -36,6 +34,7 @@ pub(super) struct Shared<P, C, B: ?Sized> {
     pub(super) backoff: Backoff,
     pub(super) retry_after_at_most: Duration,
     pub(super) refusals: Option<Refusals>,
+    pub(super) look: R,
     pub(super) dice: Dice,
     pub(super) counters: Counters,
 }
@@ -51,7 +50,7 @@ impl<P> RetryPolicy<P> {
 #[cfg(feature = "http")]
 impl RetryPolicy<super::HttpRequests> {
     /// Begins a policy for HTTP requests whose bodies can be cloned: [`HttpRequests`](super::HttpRequests), judged by
-    /// [`HttpStatus`](crate::classify::HttpStatus).
+    /// [`HttpStatus`](crate::classify::HttpStatus), and with refusals [known in responses](RetryPolicyBuilder::in_responses).
     ///
     /// ```
     /// use bytes::Bytes;
@@ -67,13 +66,20 @@ impl RetryPolicy<super::HttpRequests> {
     ///     Ok(ServiceBuilder::new().layer(RetryLayer::new(retry)).service(client))
     /// }
     /// ```
-    pub fn http() -> RetryPolicyBuilder<super::HttpRequests, crate::classify::HttpStatus> {
-        Self::builder(super::HttpRequests::new()).classify(crate::classify::HttpStatus)
+    pub fn http() -> RetryPolicyBuilder<
+        super::HttpRequests,
+        crate::classify::HttpStatus,
+        TpsBudget,
+        super::InResponses,
+    > {
+        Self::builder(super::HttpRequests::new())
+            .classify(crate::classify::HttpStatus)
+            .in_responses()
     }
 }
 
-impl<P, C, B: ?Sized> RetryPolicy<P, C, B> {
-    pub(super) fn from_shared(shared: Shared<P, C, B>) -> Self {
+impl<P, C, B: ?Sized, R> RetryPolicy<P, C, B, R> {
+    pub(super) fn from_shared(shared: Shared<P, C, B, R>) -> Self {
         Self {
             shared: Arc::new(shared),
             attempts: 0,
@@ -91,11 +97,12 @@ impl<P, C, B: ?Sized> RetryPolicy<P, C, B> {
     }
 }
 
-impl<Req, Res, Err, P, C, B> Policy<Req, Res, Err> for RetryPolicy<P, C, B>
+impl<Req, Res, Err, P, C, B, R> Policy<Req, Res, Err> for RetryPolicy<P, C, B, R>
 where
     P: Replay<Req>,
     C: Classify<Req, Res, Err>,
     B: Budget + ?Sized,
+    R: FindRefusal<Res>,
     Err: 'static,
 {
     type Future = RetryWait;
@@ -103,7 +110,7 @@ where
     fn retry(&mut self, request: &mut Req, result: &mut Result<Res, Err>) -> Option<Self::Future> {
         let shared = &*self.shared;
         self.attempts += 1;
-        let asked = match result.as_ref().err().and_then(refusal::find) {
+        let asked = match refusals::find(&shared.look, result.as_ref()) {
             Some(refusal) => {
                 if !shared.retries_refusal(refusal) {
                     shared.counters.add(Count::Refused);
@@ -114,12 +121,17 @@ where
             None => {
                 let judge = shared.classify.begin(request);
                 let asked = judge.retry_after(result.as_ref());
+                let is_forbidden = judge.forbids_retry(result.as_ref());
                 match judge.verdict(result.as_ref()) {
                     Verdict::Success => {
                         shared.budget.deposit();
                         return None;
                     }
                     Verdict::Ignore => return None,
+                    Verdict::Failure if is_forbidden => {
+                        shared.counters.add(Count::Forbidden);
+                        return None;
+                    }
                     Verdict::Failure => asked,
                 }
             }
@@ -146,7 +158,7 @@ where
     }
 }
 
-impl<P, C, B: Budget + ?Sized> Shared<P, C, B> {
+impl<P, C, B: Budget + ?Sized, R> Shared<P, C, B, R> {
     fn retries_refusal(&self, refusal: Refusal<'_>) -> bool {
         match (&self.refusals, refusal) {
             (Some(which), Refusal::Guard(refused)) => which(refused),
@@ -171,7 +183,7 @@ impl<P, C, B: Budget + ?Sized> Shared<P, C, B> {
     }
 }
 
-impl<P, C, B: ?Sized> Clone for RetryPolicy<P, C, B> {
+impl<P, C, B: ?Sized, R> Clone for RetryPolicy<P, C, B, R> {
     fn clone(&self) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
@@ -180,7 +192,7 @@ impl<P, C, B: ?Sized> Clone for RetryPolicy<P, C, B> {
     }
 }
 
-impl<P, C, B: ?Sized> fmt::Debug for RetryPolicy<P, C, B> {
+impl<P, C, B: ?Sized, R> fmt::Debug for RetryPolicy<P, C, B, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RetryPolicy")
             .field("max_attempts", &self.shared.max_attempts)

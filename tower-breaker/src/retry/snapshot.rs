@@ -12,6 +12,8 @@ pub struct Snapshot {
     pub out_of_budget: u64,
     /// Failures passed on because the server asked for a longer wait than is heeded.
     pub asked_to_wait_too_long: u64,
+    /// Failures passed on because the server forbade to make the call again.
+    pub forbidden: u64,
     /// Refusals of guards further in, passed on.
     pub refused: u64,
     /// Attempts of requests that must not or cannot be sent twice. How they ended is not known.
@@ -24,11 +26,12 @@ pub(super) enum Count {
     OutOfAttempts,
     OutOfBudget,
     AskedToWaitTooLong,
+    Forbidden,
     Refused,
     NotReplayable,
 }
 
-pub(super) struct Counters(Striped<6>);
+pub(super) struct Counters(Striped<7>);
 
 impl Counters {
     pub(super) fn new() -> Self {
@@ -46,6 +49,7 @@ impl Counters {
             out_of_attempts: sum(Count::OutOfAttempts),
             out_of_budget: sum(Count::OutOfBudget),
             asked_to_wait_too_long: sum(Count::AskedToWaitTooLong),
+            forbidden: sum(Count::Forbidden),
             refused: sum(Count::Refused),
             not_replayable: sum(Count::NotReplayable),
         }

@@ -35,6 +35,7 @@ impl ThrottleBuilder {
                 max_probability: 0.95,
                 minimum_requests: 20,
                 count_abandoned: false,
+                dry_run: false,
             },
             window: Duration::from_secs(120),
             clock: Box::new(TokioClock),
@@ -75,6 +76,16 @@ impl ThrottleBuilder {
     /// client who hangs up says nothing about the backend. Use this if the time-out is outside of the throttle.
     pub fn count_abandoned(mut self) -> Self {
         self.settings.count_abandoned = true;
+        self
+    }
+
+    /// Refuses nothing, and only counts what would have been refused: to try out settings on live traffic. The default is `false`.
+    /// [`Throttle::set_dry_run`] changes it later.
+    ///
+    /// The calls that would have been refused are made, and count as they end. If the backend accepts as many calls as it can do, whatever
+    /// is offered, then what would have been refused is as much as without a dry run. If it accepts a fixed share, it is less.
+    pub fn dry_run(mut self, dry_run: bool) -> Self {
+        self.settings.dry_run = dry_run;
         self
     }
 

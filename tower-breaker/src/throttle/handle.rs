@@ -39,6 +39,17 @@ impl Throttle {
         self.shared.name()
     }
 
+    /// Begins or ends a dry run, in which the throttle refuses nothing, and only counts what it would have refused
+    /// ([`Snapshot::would_refuse`]).
+    pub fn set_dry_run(&self, dry_run: bool) {
+        self.shared.set_dry_run(dry_run);
+    }
+
+    /// Whether it is a dry run.
+    pub fn is_dry_run(&self) -> bool {
+        self.shared.is_dry_run()
+    }
+
     /// How it is set, and how it stands.
     pub fn snapshot(&self) -> Snapshot {
         self.shared.snapshot()

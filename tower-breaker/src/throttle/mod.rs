@@ -54,6 +54,7 @@
 //! | the call | counted as |
 //! |---|---|
 //! | was refused here | a request |
+//! | would have been refused, in a [dry run](ThrottleBuilder::dry_run) | what it ends as |
 //! | is under way | nothing yet, so that a burst of first calls is not taken for an outage |
 //! | finished, verdict [success](crate::classify::Verdict::Success) | a request, accepted |
 //! | finished, verdict [failure](crate::classify::Verdict::Failure) | a request, not accepted |
@@ -81,7 +82,8 @@
 //! forgets one by one, so it covers between 15 and 16 sixteenths of its length. Each slice counts up to 262,143
 //! calls exactly, and halves its counts beyond, so that their ratio stays.
 //!
-//! A call's end is counted at the time of the latest admission, to a sixteenth of a slice, instead of reading the clock again.
+//! A call's end is counted at the time of the latest admission, to a sixteenth of a slice, instead of reading the clock again. So the window
+//! must be longer than calls take: if nothing is admitted for as long as it is, what ends then is forgotten at once.
 
 mod builder;
 mod future;

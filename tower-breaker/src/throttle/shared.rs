@@ -1,7 +1,10 @@
 //! What all handles of one throttle share.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -13,7 +16,8 @@ use crate::{
         window::{Tally, TimeWindow},
     },
     dice::Dice,
-    refused::{Details, Label},
+    label::Label,
+    refused::Details,
     striped::Striped,
     sync::{AtomicU64, Ordering},
 };
@@ -26,6 +30,8 @@ pub(super) struct Settings {
     pub(super) max_probability: f64,
     pub(super) minimum_requests: u32,
     pub(super) count_abandoned: bool,
+    /// At the start.
+    pub(super) dry_run: bool,
 }
 
 impl Settings {
@@ -51,11 +57,14 @@ pub(super) enum Outcome {
 // The totals: one for each outcome, by its number, and these.
 const ADMITTED: usize = 4;
 const REFUSED: usize = 5;
+const WOULD_REFUSE: usize = 6;
 
 pub(super) struct Shared {
+    id: u64,
     name: Arc<str>,
     label: Label,
     settings: Settings,
+    dry_run: AtomicBool,
     length: Duration,
     clock: Box<dyn Clock>,
     origin: Instant,
@@ -65,7 +74,7 @@ pub(super) struct Shared {
     latest: AtomicU64,
     step: u64,
     dice: Dice,
-    totals: Striped<6>,
+    totals: Striped<7>,
 }
 
 impl Shared {
@@ -79,8 +88,10 @@ impl Shared {
         // At most an hour.
         let nanos = length.as_nanos() as u64;
         Self {
-            label: Label::new(Arc::clone(&name)),
+            id: crate::id::next(),
+            label: Label::kept(Arc::clone(&name)),
             name,
+            dry_run: AtomicBool::new(settings.dry_run),
             settings,
             length,
             origin: clock.origin(),
@@ -107,10 +118,21 @@ impl Shared {
         }
         let probability = self.probability(self.window.tally(now));
         if probability > 0.0 && self.dice.share() < probability {
-            return Err(self.refuse(now));
+            if !self.is_dry_run() {
+                return Err(self.refuse(now));
+            }
+            self.totals.add(WOULD_REFUSE);
         }
         self.totals.add(ADMITTED);
         Ok(())
+    }
+
+    pub(super) fn is_dry_run(&self) -> bool {
+        self.dry_run.load(Relaxed)
+    }
+
+    pub(super) fn set_dry_run(&self, dry_run: bool) {
+        self.dry_run.store(dry_run, Relaxed);
     }
 
     #[inline(never)]
@@ -135,7 +157,9 @@ impl Shared {
     /// Counts a request that was not accepted, and which never was a call.
     #[cold]
     pub(super) fn unready(&self) {
-        self.count(false);
+        // By the clock: nothing is admitted while the service behind is not ready, so the latest admission may be long ago.
+        let now = self.clock.nanos_since(self.origin);
+        self.window.count(now, true);
     }
 
     #[inline]
@@ -155,13 +179,16 @@ impl Shared {
         let (requests, accepts) = counts(tally);
         let total = |count| self.totals.sum(count);
         Snapshot {
+            id: self.id,
             name: Arc::clone(&self.name),
+            dry_run: self.is_dry_run(),
             k: self.settings.k,
             window: self.length,
             requests,
             accepts,
             probability: self.settings.probability(requests, accepts),
             refused: total(REFUSED),
+            would_refuse: total(WOULD_REFUSE),
             succeeded: total(Outcome::Success as usize),
             failed: total(Outcome::Failure as usize),
             ignored: total(Outcome::Ignore as usize),
@@ -187,6 +214,7 @@ mod tests {
             max_probability: 0.9,
             minimum_requests,
             count_abandoned: false,
+            dry_run: false,
         };
         settings.probability(requests, accepts)
     }

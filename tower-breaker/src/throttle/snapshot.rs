@@ -4,8 +4,12 @@ use std::{sync::Arc, time::Duration};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Snapshot {
+    /// A number that no other guard in this process has, of any kind. Guards that are built later have larger ones. Names may repeat.
+    pub id: u64,
     /// The throttle's name.
     pub name: Arc<str>,
+    /// Whether it refuses nothing, and only counts what it would have refused.
+    pub dry_run: bool,
     /// How many calls may be made for each that is accepted.
     pub k: f64,
     /// Over which time calls are counted.
@@ -14,12 +18,14 @@ pub struct Snapshot {
     pub requests: u32,
     /// Requests in the window that were accepted.
     pub accepts: u32,
-    /// With what probability the next call is refused: 0 to 1.
+    /// With what probability the next call is refused, or would be: 0 to 1.
     pub probability: f64,
     /// Calls admitted so far.
     pub admitted: u64,
     /// Calls refused so far.
     pub refused: u64,
+    /// Calls admitted in a dry run that would have been refused, so far.
+    pub would_refuse: u64,
     /// Admitted calls that were accepted, so far.
     pub succeeded: u64,
     /// Admitted calls that were not accepted, so far.

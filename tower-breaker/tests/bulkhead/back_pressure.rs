@@ -3,7 +3,8 @@
 use std::{
     convert::Infallible,
     future::{Ready, ready},
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
@@ -12,7 +13,10 @@ use tower::{
     Service, ServiceBuilder, ServiceExt, balance::p2c::Balance, buffer::Buffer,
     discover::ServiceList, load::Constant, load_shed::LoadShed, service_fn,
 };
-use tower_breaker::{BoxError, Bulkhead, BulkheadLayer, Reason, Refused, bulkhead::Priority};
+use tower_breaker::{
+    BoxError, Bulkhead, BulkheadLayer, Reason, Refused,
+    bulkhead::{Partition, Priority},
+};
 use tower_layer::Layer;
 
 use crate::support::{load, queueing, refusing};
@@ -254,7 +258,7 @@ fn a_balancer_goes_elsewhere_and_comes_back() {
 fn placed_calls_are_ready_while_any_place_has_a_permit() {
     let bulkhead = Bulkhead::builder("test")
         .max_concurrent(2)
-        .partition(tower_breaker::bulkhead::Partition::new("live").guaranteed(0.5))
+        .partition(Partition::new("live").guaranteed(0.5))
         .build()
         .unwrap();
     let live = bulkhead.partition("live").unwrap();
@@ -311,7 +315,7 @@ fn whoever_waits_for_a_permit_of_a_smaller_share_keeps_nobody_from_being_ready()
 fn a_guarantee_that_a_lowered_limit_holds_back_makes_nobody_ready() {
     let bulkhead = Bulkhead::builder("test")
         .max_concurrent(8)
-        .partition(tower_breaker::bulkhead::Partition::new("live").guaranteed(0.5))
+        .partition(Partition::new("live").guaranteed(0.5))
         .build()
         .unwrap();
     let live = bulkhead.partition("live").unwrap();
@@ -337,4 +341,96 @@ fn a_guarantee_that_a_lowered_limit_holds_back_makes_nobody_ready() {
     assert_ready_ok!(poll(&mut caller));
     assert_ready_ok!(poll(&mut placed));
     assert!(live.try_acquire().is_ok());
+}
+
+#[test]
+fn a_service_that_is_dropped_while_it_watches_leaves_nothing_behind() {
+    struct Noop;
+    impl Wake for Noop {
+        fn wake(self: Arc<Self>) {}
+    }
+    let bulkhead = refusing(1);
+    let _permit = bulkhead.try_acquire().unwrap();
+    let task = Arc::new(Noop);
+    let waker = Waker::from(task.clone());
+    let mut service = echo(&bulkhead);
+    assert_pending!(service.poll_ready(&mut Context::from_waker(&waker)));
+    drop(waker);
+    assert_eq!(Arc::strong_count(&task), 2);
+    drop(service);
+    assert_eq!(Arc::strong_count(&task), 1);
+}
+
+#[test]
+fn a_call_leaves_a_placed_service_without_a_place() {
+    let bulkhead = Bulkhead::builder("test")
+        .max_concurrent(2)
+        .partition(Partition::new("live").guaranteed(0.5))
+        .build()
+        .unwrap();
+    let live = bulkhead.partition("live").unwrap();
+    let places = [bulkhead.place(), live.place()];
+    let mut caller = task::spawn(
+        BulkheadLayer::new(bulkhead.clone())
+            .place_by(move |request: &u32| places[*request as usize])
+            .layer(Echo),
+    );
+    assert_ready_ok!(poll(&mut caller));
+    let mut first = task::spawn(caller.enter(|_, mut service| service.call(0)));
+    assert_ready_ok!(first.poll());
+    let _permit = bulkhead.try_acquire().unwrap();
+    // For the last call's place there is no permit now; for that of the next one there is.
+    assert_ready_ok!(poll(&mut caller));
+    let mut second = task::spawn(caller.enter(|_, mut service| service.call(1)));
+    assert_eq!(assert_ready_ok!(second.poll()), 1);
+}
+
+#[test]
+fn a_placed_service_is_as_ready_as_the_one_it_guards() {
+    struct NotReady;
+    impl Service<u32> for NotReady {
+        type Response = u32;
+        type Error = Infallible;
+        type Future = Ready<Result<u32, Infallible>>;
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Pending
+        }
+        fn call(&mut self, _: u32) -> Self::Future {
+            panic!("called")
+        }
+    }
+    let bulkhead = refusing(1);
+    let place = bulkhead.place();
+    let layer = BulkheadLayer::new(bulkhead).place_by(move |_: &u32| place);
+    assert_pending!(poll(&mut task::spawn(layer.layer(NotReady))));
+}
+
+#[test]
+fn whoever_waits_for_a_permit_of_a_full_partition_keeps_nobody_else_from_being_ready() {
+    let bulkhead = Bulkhead::builder("test")
+        .max_concurrent(4)
+        .max_queue(4)
+        .partition(Partition::new("batch").at_most(0.25))
+        .build()
+        .unwrap();
+    let batch = bulkhead.partition("batch").unwrap();
+    let _permit = batch.try_acquire().unwrap();
+    let mut waiting = task::spawn(batch.acquire());
+    assert_pending!(waiting.poll());
+    assert_ready_ok!(poll(&mut task::spawn(echo(&bulkhead))));
+    assert_pending!(poll(&mut task::spawn(echo(&batch))));
+}
+
+#[test]
+fn who_has_used_up_his_share_is_not_ready_though_there_are_permits() {
+    let bulkhead = Bulkhead::builder("test")
+        .max_concurrent(4)
+        .priority_share(Priority::Low, 0.25)
+        .priority_share(Priority::Normal, 0.5)
+        .build()
+        .unwrap();
+    let _permits = [(); 2].map(|()| bulkhead.try_acquire().unwrap());
+    assert_pending!(poll(&mut task::spawn(echo(&bulkhead))));
+    let high = bulkhead.with_priority(Priority::High);
+    assert_ready_ok!(poll(&mut task::spawn(echo(&high))));
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use tower_breaker::Bulkhead;
+use tower_breaker::{Bulkhead, bulkhead::Partition};
 
 fn problems(builder: tower_breaker::bulkhead::BulkheadBuilder) -> String {
     builder.build().unwrap_err().to_string()
@@ -83,4 +83,16 @@ fn the_limits_of_every_option_build() {
         .max_wait(day + Duration::from_nanos(1));
     assert!(problems(too_long).contains("`max_wait`"));
     assert!(problems(Bulkhead::builder("stock").max_concurrent(250_001)).contains("250001"));
+}
+
+#[test]
+fn as_many_partitions_as_may_be_and_no_more() {
+    let with = |partitions: usize| {
+        let builder = Bulkhead::builder("stock").max_concurrent(100);
+        (0..partitions).fold(builder, |builder, index| {
+            builder.partition(Partition::new(index.to_string()))
+        })
+    };
+    assert_eq!(with(16).build().unwrap().snapshot().partitions.len(), 16);
+    assert!(problems(with(17)).contains("at most 16 partitions"));
 }

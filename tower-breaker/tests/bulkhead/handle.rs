@@ -12,6 +12,8 @@ fn as_many_permits_as_the_limit_and_no_more() {
         bulkhead.try_acquire().unwrap_err().reason(),
         Reason::BulkheadFull
     );
+    let refused = bulkhead.try_acquire().unwrap_err();
+    assert_eq!(refused.state(), None, "it was no circuit");
     drop(first);
     assert_eq!(load(&bulkhead), (1, 0));
     let third = bulkhead.try_acquire().unwrap();
@@ -26,7 +28,7 @@ fn as_many_permits_as_the_limit_and_no_more() {
             snapshot.refused.full,
             snapshot.refused.total()
         ),
-        (3, 2, 2)
+        (3, 3, 3)
     );
 }
 

@@ -8,11 +8,11 @@ use std::{
 };
 
 use futures_core::Stream;
-use tokio_test::{assert_pending, assert_ready_ok, task};
+use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
 use tower::{ServiceExt, service_fn};
 use tower_breaker::{
     BoxError, Bulkhead, BulkheadLayer,
-    bulkhead::{Event, EventKind, Partition, Waits},
+    bulkhead::{Event, EventKind, Partition, Priority, Waits},
 };
 use tower_layer::Layer;
 
@@ -38,6 +38,7 @@ fn a_dry_run_admits_everything_and_counts_what_it_would_have_done() {
     assert_eq!((snapshot.refused.total(), snapshot.admitted), (0, 6));
 
     bulkhead.set_dry_run(false);
+    assert!(!bulkhead.is_dry_run());
     assert!(bulkhead.try_acquire().is_err());
     permits.truncate(2);
     assert!(bulkhead.try_acquire().is_err());
@@ -256,4 +257,104 @@ async fn waits_are_in_the_histogram_of_the_snapshot() {
     assert_eq!(at(Duration::from_millis(50)), 2);
     assert_eq!((at(Duration::from_secs(10)), waits.granted), (2, 3));
     assert_eq!(waits.longest, Duration::from_secs(30));
+}
+
+#[test]
+fn a_dry_run_that_overdraws_a_guarantee_gives_the_pool_back_what_it_took_of_it() {
+    let bulkhead = Bulkhead::builder("test")
+        .max_concurrent(8)
+        .partition(Partition::new("live").guaranteed(0.5))
+        .build()
+        .unwrap();
+    let live = bulkhead.partition("live").unwrap();
+    let running = [(); 4].map(|()| bulkhead.try_acquire().unwrap());
+    // One permit is guaranteed still, and held back until those who run are fewer than the limit.
+    bulkhead.resize(2).unwrap();
+    bulkhead.set_dry_run(true);
+    let permit = live.try_acquire().unwrap();
+    assert_eq!(bulkhead.snapshot().in_flight, 5);
+    drop((permit, running));
+    assert_eq!(load(&bulkhead), (0, 0));
+}
+
+#[test]
+fn a_snapshot_tells_the_calls_of_each_priority_apart() {
+    let bulkhead = refusing(100);
+    let (low, high) = (
+        bulkhead.with_priority(Priority::Low),
+        bulkhead.with_priority(Priority::High),
+    );
+    let mut permits = Vec::new();
+    for (handle, calls) in [(&low, 2), (&bulkhead, 94), (&high, 4)] {
+        permits.extend((0..calls).map(|_| handle.try_acquire().unwrap()));
+    }
+    for (handle, calls) in [(&low, 3), (&bulkhead, 9), (&high, 5)] {
+        (0..calls).for_each(|_| assert!(handle.try_acquire().is_err()));
+    }
+    let figures = bulkhead
+        .snapshot()
+        .priorities
+        .map(|one| (one.priority, one.admitted, one.refused));
+    let expected = [
+        (Priority::Low, 2, 3),
+        (Priority::Normal, 94, 9),
+        (Priority::High, 4, 5),
+    ];
+    assert_eq!(figures, expected);
+}
+
+#[test]
+fn a_reader_of_events_waits_for_the_next_one() {
+    let bulkhead = refusing(1);
+    let mut events = bulkhead.events();
+    let mut next = task::spawn(events.recv());
+    assert_pending!(next.poll());
+    bulkhead.resize(2).unwrap();
+    assert!(next.is_woken());
+    let kind = assert_ready!(next.poll()).unwrap().kind;
+    assert!(matches!(kind, EventKind::Resized { from: 1, to: 2, .. }));
+    drop(next);
+    drop(bulkhead);
+    assert!(assert_ready!(task::spawn(events.recv()).poll()).is_none());
+}
+
+#[test]
+fn who_has_used_up_his_share_does_not_make_the_bulkhead_full() {
+    let bulkhead = Bulkhead::builder("test")
+        .max_concurrent(4)
+        .priority_share(Priority::Low, 0.5)
+        .build()
+        .unwrap();
+    let mut events = bulkhead.events();
+    let low = bulkhead.with_priority(Priority::Low);
+    let _permits = [(); 2].map(|()| low.try_acquire().unwrap());
+    assert!(low.try_acquire().is_err());
+    assert!(events.try_recv().is_none());
+}
+
+#[test]
+fn it_is_relieved_when_an_eighth_is_free_and_nobody_waits() {
+    let bulkhead = Bulkhead::builder("test")
+        .max_concurrent(16)
+        .max_queue(1)
+        .priority_share(Priority::Low, 0.25)
+        .build()
+        .unwrap();
+    let low = bulkhead.with_priority(Priority::Low);
+    let mut events = bulkhead.events();
+    let mut next = || events.try_recv().map(|event| event.kind);
+    let lows = [(); 4].map(|()| low.try_acquire().unwrap());
+    let mut permits: Vec<_> = (0..12).map(|_| bulkhead.try_acquire().unwrap()).collect();
+    assert!(bulkhead.try_acquire().is_err());
+    assert_eq!(next(), Some(EventKind::Saturated));
+    permits.truncate(11);
+    assert_eq!(next(), None);
+    // Then somebody waits for one of his share's.
+    let waiter = low.acquire();
+    permits.truncate(1);
+    assert_eq!((load(&bulkhead), next()), ((5, 1), None));
+    drop(waiter);
+    assert_eq!(next(), Some(EventKind::Relieved));
+    drop((lows, permits));
+    assert_eq!(next(), None);
 }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use tower_breaker::{
@@ -346,6 +348,14 @@ fn shares_that_make_no_sense_do_not_build() {
     assert!(
         text(start().priority_share(Priority::High, 0.5)).contains("no less than that of a lower")
     );
+    let three = start()
+        .priority_share(Priority::Low, f64::NAN)
+        .priority_share(Priority::Normal, 0.5)
+        .priority_share(Priority::High, 0.4);
+    let three = text(three);
+    assert!(three.contains("`priority_share.low` is NaN"), "{three}");
+    assert!(three.contains("`priority_share.high` is 0.4"), "{three}");
+    assert!(!three.contains("priority_share.normal"), "{three}");
     let whole = start()
         .max_concurrent(10)
         .partition(part("a").guaranteed(0.3))
@@ -465,4 +475,148 @@ async fn a_place_that_was_made_from_nothing_has_its_priority_s_share() {
         drop(running);
         assert_eq!(load(&bulkhead), (0, 0));
     }
+}
+
+#[test]
+fn a_bulkhead_lives_as_long_as_its_last_guaranteed_permit_and_no_longer() {
+    let alive = Arc::new(());
+    let build = || {
+        let held = alive.clone();
+        Bulkhead::builder("test")
+            .max_concurrent(2)
+            .partition(Partition::new("live").guaranteed(0.5))
+            .listener(move |_| drop(held.clone()))
+            .build()
+            .unwrap()
+    };
+    drop(build());
+    assert_eq!(Arc::strong_count(&alive), 1);
+
+    let bulkhead = build();
+    let permit = bulkhead.partition("live").unwrap().try_acquire().unwrap();
+    drop(bulkhead);
+    assert_eq!(Arc::strong_count(&alive), 2);
+    drop(permit);
+    assert_eq!(Arc::strong_count(&alive), 1);
+}
+
+#[test]
+fn who_has_precedence_over_those_who_wait_does_not_wait_himself() {
+    let bulkhead = Bulkhead::builder("test")
+        .max_concurrent(4)
+        .max_queue(4)
+        .priority_share(Priority::Low, 0.5)
+        .build()
+        .unwrap();
+    let low = bulkhead.with_priority(Priority::Low);
+    let _low = [(); 2].map(|()| low.try_acquire().unwrap());
+    let mut waiting = task::spawn(low.acquire());
+    assert_pending!(waiting.poll());
+    let _permit = assert_ready_ok!(task::spawn(bulkhead.acquire()).poll());
+    assert_eq!(bulkhead.snapshot().waits.granted, 0, "he has not waited");
+}
+
+#[test]
+fn a_call_that_need_not_wait_is_admitted_though_the_queue_has_no_place() {
+    let (bulkhead, parts) = divided(4, 1, &[(0.0, 0.25)]);
+    let _permit = parts[0].try_acquire().unwrap();
+    let mut waiter = task::spawn(parts[0].acquire());
+    assert_pending!(waiter.poll());
+    let _admitted = assert_ready_ok!(task::spawn(bulkhead.acquire()).poll());
+    assert_eq!(load(&bulkhead), (2, 1));
+}
+
+#[test]
+fn a_partition_has_its_part_of_the_queue_and_no_more() {
+    let (bulkhead, parts) = divided(1, 4, &[(0.0, 0.5)]);
+    let _permit = bulkhead.try_acquire().unwrap();
+    let mut waiting = [(); 2].map(|()| task::spawn(parts[0].acquire()));
+    for waiter in &mut waiting {
+        assert_pending!(waiter.poll());
+    }
+    let refused = assert_ready_err!(task::spawn(parts[0].acquire()).poll());
+    assert_eq!(refused.reason(), Reason::QueueFull);
+    assert_pending!(task::spawn(bulkhead.acquire()).poll());
+}
+
+type Waiting = task::Spawn<tower_breaker::bulkhead::Acquire>;
+
+// Who had to make room, by his number.
+fn displaced(waiting: &[Waiting]) -> Vec<usize> {
+    let numbers = 0..waiting.len();
+    numbers
+        .filter(|number| waiting[*number].is_woken())
+        .collect()
+}
+
+fn wait(handles: &[&Bulkhead]) -> Vec<Waiting> {
+    let mut waiting: Vec<_> = handles
+        .iter()
+        .map(|handle| task::spawn(handle.acquire()))
+        .collect();
+    for waiter in &mut waiting {
+        assert_pending!(waiter.poll());
+    }
+    waiting
+}
+
+#[test]
+fn for_a_partition_that_has_all_its_places_one_of_its_own_makes_room() {
+    let (bulkhead, parts) = divided(1, 4, &[(0.0, 0.5)]);
+    let _permit = bulkhead.try_acquire().unwrap();
+    let low = bulkhead.with_priority(Priority::Low);
+    let low_part = parts[0].with_priority(Priority::Low);
+    let waiting = wait(&[&low_part, &low_part, &low, &low]);
+    let _high = wait(&[&parts[0].with_priority(Priority::High)]);
+    // Not the last of all: his place would be of no use.
+    assert_eq!(displaced(&waiting), [1]);
+}
+
+#[test]
+fn who_has_a_guaranteed_place_makes_no_room_and_who_has_borrowed_one_does() {
+    let (bulkhead, parts) = divided(1, 4, &[(0.5, 1.0)]);
+    let _permits = [take_all(&bulkhead), take_all(&parts[0])];
+    let low = bulkhead.with_priority(Priority::Low);
+    let low_part = parts[0].with_priority(Priority::Low);
+    let high = bulkhead.with_priority(Priority::High);
+
+    let waiting = wait(&[&low, &low, &low_part]);
+    let first = wait(&[&high]);
+    assert_eq!(displaced(&waiting), [1]);
+    drop((waiting, first));
+
+    let waiting = wait(&[&low, &low_part, &low_part, &low_part]);
+    let _second = wait(&[&high]);
+    assert_eq!(displaced(&waiting), [3]);
+}
+
+#[test]
+fn what_is_guaranteed_is_given_as_soon_as_all_are_within_a_lowered_limit() {
+    let (bulkhead, parts) = divided(8, 4, &[(0.5, 1.0)]);
+    let mut running = take_all(&bulkhead);
+    assert_eq!(running.len(), 4);
+    // As many run as may, none of them in the partition; the pool has two more than its part.
+    bulkhead.resize(4).unwrap();
+    let mut waiter = task::spawn(parts[0].acquire());
+    assert_pending!(waiter.poll());
+    drop(running.pop());
+    assert!(waiter.is_woken());
+    drop(assert_ready_ok!(waiter.poll()));
+}
+
+#[test]
+fn a_guaranteed_permit_that_comes_back_makes_room_for_another_guarantee() {
+    let (bulkhead, parts) = divided(8, 4, &[(0.25, 1.0), (0.25, 1.0)]);
+    let mut running = take_all(&bulkhead);
+    running.truncate(3);
+    let permit = parts[0].try_acquire().unwrap();
+    bulkhead.resize(4).unwrap();
+    // One is guaranteed, but those who run are as many as may.
+    let mut waiter = task::spawn(parts[1].acquire());
+    assert_pending!(waiter.poll());
+    drop(permit);
+    assert!(waiter.is_woken());
+    drop(assert_ready_ok!(waiter.poll()));
+    drop(running);
+    assert_eq!(load(&bulkhead), (0, 0));
 }

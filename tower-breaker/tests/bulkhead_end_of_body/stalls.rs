@@ -78,6 +78,36 @@ async fn a_body_that_gives_nothing_for_too_long_gives_its_permit_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_that_has_come_whole_and_does_not_end_is_no_failure() {
+    let bulkhead = bulkhead(1);
+    let (send, receive) = mpsc::unbounded_channel();
+    let mut receive = Some(receive);
+    let mut service = BulkheadLayer::new(bulkhead.clone())
+        .until_end_of_body()
+        .stall_after(LIMIT)
+        .layer(service_fn(move |_: Request<()>| {
+            let mut response = Response::new(Sent(receive.take().unwrap()));
+            let length = http::HeaderValue::from_static("6");
+            response.headers_mut().insert("content-length", length);
+            ready(Ok::<_, Infallible>(response))
+        }));
+    let call = service.ready().await.unwrap().call(Request::new(()));
+    let mut body = Box::pin(call.await.unwrap().into_body());
+    send.send("one").unwrap();
+    send.send("two").unwrap();
+    body.frame().await.unwrap().unwrap();
+    assert_eq!(in_flight(&bulkhead), 1);
+    body.frame().await.unwrap().unwrap();
+    assert_eq!(in_flight(&bulkhead), 0);
+    // A reader that asks for more all the same.
+    let started = tokio::time::Instant::now();
+    assert!(body.frame().await.is_none());
+    assert!(started.elapsed() >= LIMIT);
+    assert!(body.is_end_stream());
+    assert!(body.frame().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_reader_keeps_its_permit_and_stalls_nothing() {
     let bulkhead = bulkhead(1);
     let (send, mut body) = sent(&bulkhead).await;

@@ -252,6 +252,43 @@ async fn a_call_that_waits_keeps_nothing_of_the_inner_service() {
     assert_eq!(waiting.await.unwrap(), "busy");
 }
 
+// Whoever calls it has asked for its readiness.
+#[derive(Default)]
+struct AskedFirst {
+    ready: bool,
+}
+
+impl Clone for AskedFirst {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Service<String> for AskedFirst {
+    type Response = String;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<String, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.ready = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, key: String) -> Self::Future {
+        assert!(std::mem::take(&mut self.ready), "nobody has asked");
+        std::future::ready(Ok(key))
+    }
+}
+
+#[tokio::test]
+async fn a_waiting_service_that_nobody_has_asked_asks_a_clone_of_the_inner_one() {
+    let layer = KeyedLayer::new(bulkheads(10, 1), |key: &String| key.clone()).waiting();
+    let mut service = layer.layer(AskedFirst::default());
+    assert_eq!(service.call("a".to_owned()).await.unwrap(), "a");
+    let asked = service.ready().await.unwrap();
+    assert_eq!(asked.call("a".to_owned()).await.unwrap(), "a");
+}
+
 #[cfg(feature = "http")]
 mod over_http {
     use bytes::Bytes;
@@ -337,6 +374,38 @@ mod over_http {
             .await
             .unwrap();
         assert!(registry.get("/other").is_some());
+    }
+
+    #[tokio::test]
+    async fn a_service_is_as_ready_as_the_one_it_guards() {
+        #[derive(Clone)]
+        struct NotReady;
+        impl Service<Request<()>> for NotReady {
+            type Response = Response<Full<Bytes>>;
+            type Error = BoxError;
+            type Future = std::future::Ready<Result<Self::Response, BoxError>>;
+            fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> Poll<Result<(), BoxError>> {
+                Poll::Pending
+            }
+            fn call(&mut self, _: Request<()>) -> Self::Future {
+                panic!("called")
+            }
+        }
+        fn is_pending(mut service: impl Service<Request<()>>) -> bool {
+            let waker = std::task::Waker::noop();
+            let mut cx = std::task::Context::from_waker(waker);
+            service.poll_ready(&mut cx).is_pending()
+        }
+        let path = by::PathPrefix::new(1);
+        let circuits = KeyedLayer::new(breakers(10), path);
+        assert!(is_pending(circuits.clone().layer(NotReady)));
+        assert!(is_pending(circuits.until_end_of_body().layer(NotReady)));
+        let limits = KeyedLayer::new(bulkheads(10, 1), path);
+        assert!(is_pending(limits.clone().layer(NotReady)));
+        assert!(is_pending(limits.clone().waiting().layer(NotReady)));
+        let waiting = limits.clone().waiting().until_end_of_body();
+        assert!(is_pending(waiting.layer(NotReady)));
+        assert!(is_pending(limits.until_end_of_body().layer(NotReady)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,7 +12,9 @@ use std::{
 
 use tokio_test::{assert_pending, assert_ready, task};
 use tower_breaker::{
-    Bulkhead, CircuitBreaker, FailureRate, Keyed, State, breaker::Ramp, bulkhead::Priority,
+    Bulkhead, CircuitBreaker, FailureRate, Keyed, State,
+    breaker::Ramp,
+    bulkhead::{Priority, limit::Aimd},
 };
 
 use crate::support::{breaker, breakers, builder, bulkheads, keys};
@@ -241,6 +243,7 @@ fn what_is_missing_or_out_of_range_is_named() {
         .map(|problem| problem.option())
         .collect();
     assert_eq!(options, ["capacity", "labels"]);
+    assert!(builder(1).labels(10_000).build().is_ok());
     let bad = Keyed::breakers(|key: &String| breaker(key))
         .overflow(CircuitBreaker::builder("overflow"))
         .build();
@@ -452,4 +455,191 @@ fn whoever_is_displaced_is_among_the_refused_of_the_totals() {
     assert_pending!(high.poll());
     assert!(assert_ready!(low.poll()).is_err());
     assert_eq!(registry.totals().refused(), 1);
+}
+
+#[test]
+fn retain_spares_what_its_caller_has_made_anew_meanwhile() {
+    let registry = bulkheads(10, 1);
+    for key in ["a", "b"] {
+        registry.get_or_make(key);
+    }
+    registry.retain(|key, _| {
+        if key == "a" {
+            registry.remove("a").unwrap();
+            let _permit = registry.try_acquire("a").unwrap();
+        }
+        false
+    });
+    // The new one was not what `retain` asked about.
+    assert_eq!(registry.get("a").unwrap().snapshot().admitted, 1);
+    assert!(registry.get("b").is_none());
+
+    let registry = breakers(10);
+    registry.get_or_make("a");
+    registry.retain(|key, _| {
+        registry.remove(key.as_str()).unwrap();
+        registry.try_acquire(key.as_str()).unwrap().success();
+        false
+    });
+    assert_eq!(registry.get("a").unwrap().snapshot().succeeded, 1);
+}
+
+#[test]
+fn bulkheads_are_labelled_by_their_names() {
+    let registry = bulkheads(10, 1);
+    registry.get_or_make("a");
+    let labels: Vec<_> = registry
+        .iter()
+        .map(|entry| entry.label.to_string())
+        .collect();
+    assert_eq!(labels, ["a"]);
+}
+
+#[test]
+fn a_limit_that_has_found_itself_is_memory_and_a_fixed_one_is_none() {
+    let registry = Keyed::bulkheads(|key: &String| {
+        let builder = Bulkhead::builder(key.as_str());
+        match key.as_str() {
+            "adaptive" => builder.adaptive(Aimd::builder().build().unwrap()),
+            _ => builder.max_concurrent(1),
+        }
+    })
+    .overflow(Bulkhead::builder("overflow").max_concurrent(1))
+    .capacity(2)
+    .build()
+    .unwrap();
+    for key in ["adaptive", "fixed", "other"] {
+        drop(registry.try_acquire(key).unwrap());
+    }
+    assert!(registry.get("fixed").is_none() && registry.get("adaptive").is_some());
+    assert_eq!(registry.stats().evicted_with_memory, 0);
+    let _held = registry.get_or_make("other");
+    drop(registry.try_acquire("new").unwrap());
+    assert!(registry.get("adaptive").is_none());
+    assert_eq!(registry.stats().evicted_with_memory, 1);
+}
+
+#[test]
+fn a_dry_run_of_a_keys_bulkhead_refuses_nothing() {
+    let registry = Keyed::bulkheads(|key: &String| {
+        Bulkhead::builder(key.as_str())
+            .max_concurrent(1)
+            .dry_run(true)
+    })
+    .overflow(Bulkhead::builder("overflow").max_concurrent(1))
+    .build()
+    .unwrap();
+    let _permits = [(); 3].map(|()| registry.try_acquire("a").unwrap());
+    let snapshot = registry.get("a").unwrap().snapshot();
+    assert_eq!((snapshot.admitted, snapshot.would_refuse.full), (3, 2));
+}
+
+#[test]
+fn a_listener_of_a_full_bulkhead_may_use_the_registry() {
+    let slot: Arc<OnceLock<Keyed<String, Bulkhead>>> = Arc::default();
+    let told = Arc::new(AtomicUsize::new(0));
+    let registry = {
+        let (slot, told) = (slot.clone(), told.clone());
+        Keyed::bulkheads(move |key: &String| {
+            let (slot, told) = (slot.clone(), told.clone());
+            Bulkhead::builder(key.as_str())
+                .max_concurrent(1)
+                .listener(move |event| {
+                    let registry = slot.get().unwrap();
+                    // Makes an entry, which needs what a look-up must not hold on to.
+                    registry.get_or_make(&*format!("{:?}", event.kind));
+                    told.fetch_add(1, Ordering::Relaxed);
+                })
+        })
+        .overflow(Bulkhead::builder("overflow").max_concurrent(1))
+        .build()
+        .unwrap()
+    };
+    slot.set(registry.clone()).ok().unwrap();
+    let _permit = registry.try_acquire("a").unwrap();
+    assert!(registry.try_acquire("a").is_err());
+    assert_eq!(told.load(Ordering::Relaxed), 1);
+    assert_eq!(registry.len(), 2);
+}
+
+#[test]
+fn who_need_not_wait_is_admitted_while_somebody_waits_for_his_smaller_share() {
+    let registry = Keyed::bulkheads(|key: &String| {
+        Bulkhead::builder(key.as_str())
+            .max_concurrent(4)
+            .max_queue(1)
+            .priority_share(Priority::Low, 0.5)
+    })
+    .overflow(Bulkhead::builder("overflow").max_concurrent(1))
+    .build()
+    .unwrap();
+    let low = registry.get_or_make("a").with_priority(Priority::Low);
+    let _permits = [(); 2].map(|()| low.try_acquire().unwrap());
+    let mut waiter = task::spawn(low.acquire());
+    assert_pending!(waiter.poll());
+    assert!(registry.try_acquire("a").is_ok());
+}
+
+#[test]
+fn nothing_is_made_for_a_newcomer_for_whom_there_is_no_room() {
+    let made = Arc::new(AtomicUsize::new(0));
+    let registry = {
+        let made = made.clone();
+        Keyed::breakers(move |key: &String| {
+            made.fetch_add(1, Ordering::Relaxed);
+            breaker(key)
+        })
+        .overflow(breaker("overflow"))
+        .capacity(2)
+        .build()
+        .unwrap()
+    };
+    assert!(registry.is_empty());
+    let _held = ["a", "b"].map(|key| registry.get_or_make(key));
+    assert!(!registry.is_empty());
+    registry.try_acquire("c").unwrap().success();
+    assert_eq!(made.load(Ordering::Relaxed), 2);
+    assert_eq!(registry.stats().overflowed, 1);
+}
+
+#[test]
+fn room_is_made_in_another_part_if_all_of_ones_own_are_in_use() {
+    // The part is the first letter: a registry of 128 has two of them.
+    #[derive(Clone)]
+    struct FirstLetter;
+    struct State(u64);
+    impl BuildHasher for FirstLetter {
+        type Hasher = State;
+        fn build_hasher(&self) -> State {
+            State(0)
+        }
+    }
+    impl Hasher for State {
+        fn write(&mut self, bytes: &[u8]) {
+            for byte in bytes {
+                self.0 = match self.0 {
+                    0 => u64::from(*byte == b'b') << 32 | 1,
+                    hash => hash + u64::from(*byte),
+                };
+            }
+        }
+        fn finish(&self) -> u64 {
+            self.0
+        }
+    }
+    let registry = builder(128).hasher(FirstLetter).build().unwrap();
+    let _held: Vec<_> = (0..30)
+        .map(|key| registry.get_or_make(&*format!("a{key}")))
+        .collect();
+    for key in 0..98 {
+        registry.get_or_make(&*format!("b{key}"));
+    }
+    assert_eq!(registry.len(), 128);
+    registry.try_acquire("a new one").unwrap().success();
+    assert!(registry.get("a new one").is_some());
+    let stats = registry.stats();
+    assert_eq!(
+        (stats.entries, stats.evicted, stats.overflowed),
+        (128, 1, 0)
+    );
 }

@@ -10,6 +10,9 @@ use super::{
     windows::Windows,
 };
 
+/// The hint where nothing better is known.
+const SOON: u64 = 1_000 * MS;
+
 /// What an admitted call is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Standing {
@@ -322,8 +325,8 @@ impl Model {
                 if self.hold_ends.is_some_and(|ends| self.now >= ends) {
                     self.close(Control::Automatic, Cause::HoldElapsed);
                 }
-                if self.ramp_refuses() {
-                    return Err((Reason::Ramping, None));
+                if let Some(left) = self.ramp_refuses() {
+                    return Err((Reason::Ramping, Some(left.min(SOON))));
                 }
                 Ok(Standing::Call)
             }
@@ -337,7 +340,10 @@ impl Model {
                 Ok(Standing::Trial)
             }
             State::HalfOpen if may_try && self.has_room() => Ok(Standing::Trial),
-            State::HalfOpen => Err((Reason::HalfOpenFull, None)),
+            State::HalfOpen => {
+                let lease = self.config.lease.map_or(SOON, |ms| ms * MS);
+                Err((Reason::HalfOpenFull, Some(lease.min(SOON))))
+            }
         }
     }
 
@@ -352,20 +358,19 @@ impl Model {
             }
     }
 
-    fn ramp_refuses(&mut self) -> bool {
-        let Some((began, (over, from))) = self.ramp_began.zip(self.config.ramp) else {
-            return false;
-        };
+    // If so, what is left of the ramp.
+    fn ramp_refuses(&mut self) -> Option<u64> {
+        let (began, (over, from)) = self.ramp_began.zip(self.config.ramp)?;
         let (elapsed, over, from) = (self.now - began, over * MS, share(from));
         if elapsed >= over {
             self.ramp_began = None;
-            return false;
+            return None;
         }
         let share = from + (1.0 - from) * (elapsed as f64 / over as f64);
         let step = (share * 4_294_967_296.0) as u64;
         let before = self.ramp_account;
         self.ramp_account += step;
-        self.ramp_account >> 32 == before >> 32
+        (self.ramp_account >> 32 == before >> 32).then_some(over - elapsed)
     }
 
     /// A lease that is over is noticed when somebody asks for admission.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tower_breaker::{
-    Bulkhead, CircuitBreaker,
+    Bulkhead, CircuitBreaker, Throttle,
     bulkhead::Partition,
     observe::{Guards, Metrics},
 };
@@ -88,7 +88,8 @@ fn guards() -> Guards {
     let guards = Guards::new();
     guards
         .breaker(&breaker.build().unwrap())
-        .bulkhead(&bulkhead.build().unwrap());
+        .bulkhead(&bulkhead.build().unwrap())
+        .throttle(&Throttle::builder("one").build().unwrap());
     guards
 }
 

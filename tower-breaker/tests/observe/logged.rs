@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::advance;
 use tower_breaker::{
-    Bulkhead, CircuitBreaker,
+    Bulkhead, CircuitBreaker, Throttle,
     observe::{self, Guards, RefusalLog},
 };
 use tracing::{
@@ -134,6 +134,68 @@ async fn a_transition_is_told_at_once_with_why_and_what_was_before() {
             ),
         ]
     );
+}
+
+#[test]
+fn guards_that_share_a_name_are_told_of_together() {
+    let (kept, _guard) = Kept::begin();
+    let guards = Guards::new();
+    let log = RefusalLog::new(guards.clone());
+    for _ in 0..1_000 {
+        let circuit = CircuitBreaker::builder("other").consecutive_failures(1);
+        let circuit = circuit.build().unwrap();
+        circuit.force_open();
+        circuit.try_acquire().unwrap_err();
+        guards.breaker(&circuit);
+        let bulkhead = Bulkhead::builder("other").max_concurrent(1);
+        let bulkhead = bulkhead.build().unwrap();
+        let _held = bulkhead.try_acquire().unwrap();
+        bulkhead.try_acquire().unwrap_err();
+        guards.bulkhead(&bulkhead);
+    }
+    log.report();
+    let told = kept.take();
+    assert_eq!(told.len(), 2);
+    for ((_, fields), guard) in told.iter().zip(["circuit_breaker", "bulkhead"]) {
+        assert_eq!((&*fields["guard"], &*fields["refused"]), (guard, "1000"));
+    }
+}
+
+#[test]
+fn a_throttle_is_told_of_too() {
+    let (kept, _guard) = Kept::begin();
+    let throttle = Throttle::builder("search")
+        .minimum_requests(0)
+        .max_probability(1.0)
+        .seed(1);
+    let throttle = throttle.build().unwrap();
+    let guards = Guards::new();
+    guards.throttle(&throttle);
+    let log = RefusalLog::new(guards);
+    for dry_run in [false, true] {
+        throttle.set_dry_run(dry_run);
+        let before = throttle.snapshot();
+        for _ in 0..100 {
+            if let Ok(permit) = throttle.try_acquire() {
+                permit.failure();
+            }
+        }
+        let now = throttle.snapshot();
+        log.report();
+        let told = kept.take();
+        assert_eq!(told.len(), 1);
+        let fields = &told[0].1;
+        assert_eq!(
+            (&*fields["guard"], &*fields["name"]),
+            ("throttle", "search")
+        );
+        assert_eq!(
+            fields["refused"],
+            (now.refused - before.refused).to_string()
+        );
+        let would = now.would_refuse - before.would_refuse;
+        assert_eq!(fields["would_refuse"], would.to_string());
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::advance;
 use tower_breaker::{
-    Bulkhead, CircuitBreaker, Keyed, Snapshot, State,
+    Bulkhead, CircuitBreaker, Keyed, Snapshot, State, Throttle,
     breaker::Cause,
     bulkhead::{self, Partition, Priority, Waits},
     observe::{Found, Guards, Metrics},
@@ -611,4 +611,109 @@ async fn a_registry_has_as_many_names_as_labels_and_what_was_thrown_out_is_not_f
     hosts.try_acquire("a").unwrap().success();
     let scrape = exporter.scrape(&metrics);
     assert_eq!(admitted(&scrape, "a"), Some(2.0));
+}
+
+#[test]
+fn a_registry_of_bulkheads_has_as_many_names_as_labels() {
+    let tenants =
+        Keyed::bulkheads(|tenant: &String| Bulkhead::builder(tenant.as_str()).max_concurrent(2))
+            .overflow(Bulkhead::builder("overflow").max_concurrent(5))
+            .capacity(4)
+            .labels(2)
+            .build()
+            .unwrap();
+    let guards = Guards::new();
+    guards.keyed_bulkheads(&tenants);
+    let exporter = Exporter::new();
+    let metrics = Metrics::new(guards);
+    let published = |metric: &str| {
+        let scrape = exporter.scrape(&metrics);
+        ["a", "b", "c", "d", "other", "overflow"]
+            .map(|name| scrape.find(&format!("bulkhead_{metric}{{name=\"{name}\"}}")))
+    };
+    let mut held = Vec::new();
+    for (tenant, calls) in [("a", 1), ("b", 2), ("c", 1), ("d", 2)] {
+        let tenant = tenants.get_or_make(tenant);
+        for _ in 0..calls {
+            held.push(tenant.try_acquire().unwrap());
+        }
+    }
+    let said = [Some(1.0), Some(2.0), None, None, Some(3.0), Some(0.0)];
+    assert_eq!(published("calls_in_flight"), said);
+    assert_eq!(published("admitted_total"), said);
+    let limits = [Some(2.0), Some(2.0), None, None, Some(4.0), Some(5.0)];
+    assert_eq!(published("limit"), limits);
+
+    // Who comes when all are busy is in the overflow guard.
+    held.push(tenants.get_or_make("e").try_acquire().unwrap());
+    tenants.get_or_make("b").try_acquire().unwrap_err();
+    tenants.get_or_make("d").try_acquire().unwrap_err();
+    let said = [Some(1.0), Some(2.0), None, None, Some(3.0), Some(1.0)];
+    assert_eq!(published("calls_in_flight"), said);
+    let scrape = exporter.scrape(&metrics);
+    for (name, refused) in [("a", 0.0), ("b", 1.0), ("other", 1.0), ("overflow", 0.0)] {
+        let series = format!("bulkhead_refused_total{{name=\"{name}\",reason=\"bulkhead_full\"}}");
+        assert_eq!(scrape.value(&series), refused, "{name}");
+    }
+
+    // What was thrown out has no calls, and its counters stay.
+    held.clear();
+    drop(tenants.get_or_make("f").try_acquire().unwrap());
+    let admitted = published("admitted_total");
+    assert_eq!((admitted[0], admitted[1]), (Some(1.0), Some(2.0)));
+    assert_eq!(admitted[4], Some(4.0));
+    assert_eq!(published("calls_in_flight")[4], Some(0.0));
+}
+
+#[test]
+fn a_throttle_says_what_its_snapshot_does() {
+    let throttle = Throttle::builder("a").minimum_requests(0).k(1.0).seed(1);
+    let throttle = throttle.build().unwrap();
+    let guards = Guards::new();
+    guards.throttle(&throttle);
+    let exporter = Exporter::new();
+    let metrics = Metrics::new(guards);
+    let assert_says = || {
+        let scrape = exporter.scrape(&metrics);
+        let value = |series: &str| scrape.value(&format!("throttle_{series}")) as u64;
+        let snapshot = throttle.snapshot();
+        for (outcome, count) in [
+            ("success", snapshot.succeeded),
+            ("failure", snapshot.failed),
+            ("ignored", snapshot.ignored),
+            ("abandoned", snapshot.abandoned),
+        ] {
+            let series = format!("calls_total{{name=\"a\",outcome=\"{outcome}\"}}");
+            assert_eq!(value(&series), count, "{outcome}");
+        }
+        for (metric, count) in [
+            ("calls_in_flight", snapshot.in_flight()),
+            ("dry_run", u64::from(snapshot.dry_run)),
+            ("window_requests", snapshot.requests.into()),
+            ("window_accepts", snapshot.accepts.into()),
+            ("admitted_total", snapshot.admitted),
+            ("refused_total", snapshot.refused),
+            ("would_refuse_total", snapshot.would_refuse),
+        ] {
+            assert_eq!(value(&format!("{metric}{{name=\"a\"}}")), count, "{metric}");
+        }
+        snapshot
+    };
+    assert_says();
+    throttle.try_acquire().unwrap().ignore();
+    drop(throttle.try_acquire().unwrap());
+    throttle.try_acquire().unwrap().success();
+    for dry_run in [false, true] {
+        throttle.set_dry_run(dry_run);
+        for _ in 0..50 {
+            if let Ok(permit) = throttle.try_acquire() {
+                permit.failure();
+            }
+        }
+        assert_says();
+    }
+    let _permit = throttle.try_acquire().unwrap();
+    let snapshot = assert_says();
+    assert!(snapshot.refused > 0 && snapshot.would_refuse > 0);
+    assert_eq!(snapshot.in_flight(), 1);
 }

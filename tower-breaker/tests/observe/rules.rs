@@ -27,7 +27,7 @@ fn chapter() -> Option<String> {
 /// Every metric of ours in the text, with what stands in the braces behind it.
 fn selectors(text: &str) -> Vec<(&str, &str)> {
     let mut found = Vec::new();
-    for prefix in ["circuit_breaker_", "bulkhead_"] {
+    for prefix in ["circuit_breaker_", "bulkhead_", "throttle_"] {
         for (at, _) in text.match_indices(prefix) {
             let rest = &text[at..];
             // Or a label's value, such as the reason `bulkhead_full`.

@@ -30,7 +30,7 @@ use super::{
     transition::Transition,
     word::MAX_TRIALS,
 };
-use crate::{BuildError, Problem};
+use crate::{BuildError, Problem, label::Label};
 
 const MAX_CONSECUTIVE_FAILURES: u32 = 1_000_000;
 const MAX_RATES: usize = 8;
@@ -60,7 +60,7 @@ pub struct CircuitBreakerBuilder {
 
 /// What a circuit breaker is put together from.
 pub(in crate::breaker) struct Parts {
-    pub(in crate::breaker) name: Arc<str>,
+    pub(in crate::breaker) label: Label,
     pub(in crate::breaker) policy: Policy,
     pub(in crate::breaker) on_abandoned: Abandoned,
     pub(in crate::breaker) recovery: Recovery,
@@ -226,17 +226,26 @@ impl CircuitBreakerBuilder {
 
     /// Builds the circuit breaker, closed, or says everything that is wrong with it.
     pub fn build(self) -> Result<CircuitBreaker, BuildError> {
-        self.build_as(false)
+        self.build_with(false, Label::kept)
     }
 
-    /// As [`build`](Self::build). `compact`: for circuits of which there are thousands, with the totals in one place for all threads.
-    pub(crate) fn build_as(self, compact: bool) -> Result<CircuitBreaker, BuildError> {
+    /// As [`build`](Self::build), for a registry, which forgets what it throws out. `compact`: for circuits of which there are thousands,
+    /// with the totals in one place for all threads.
+    pub(crate) fn build_keyed(self, compact: bool) -> Result<CircuitBreaker, BuildError> {
+        self.build_with(compact, Label::counted)
+    }
+
+    fn build_with(
+        self,
+        compact: bool,
+        label: fn(Arc<str>) -> Label,
+    ) -> Result<CircuitBreaker, BuildError> {
         let mut problems = Vec::new();
         let policy = self.check(&mut problems);
         BuildError::check("circuit breaker", &self.name, problems)?;
         Ok(CircuitBreaker::assemble(Parts {
             on_abandoned: self.abandoned(),
-            name: self.name,
+            label: label(self.name),
             policy,
             recovery: self.recovery,
             dry_run: self.dry_run,

@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::values::{Keyed, Limit, Table, Tables, Time, TimeOr};
-use crate::breaker::{
-    builder::{FailureRate, OpenWait, Preset, Ramp, SlowCallRate, TrialRate},
-    policy::{Abandoned, LeaseExpired, Recovery},
+use crate::{
+    breaker::{
+        builder::{FailureRate, OpenWait, Preset, Ramp, SlowCallRate, TrialRate},
+        policy::{Abandoned, LeaseExpired, Recovery},
+    },
+    config::{Keyed, Limit, Table, Tables, Time, TimeOr},
 };
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

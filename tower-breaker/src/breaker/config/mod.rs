@@ -1,13 +1,12 @@
 //! A circuit breaker from a configuration file.
 
 mod keys;
-mod values;
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use self::{keys::Keys, values::Keyed};
+use self::keys::Keys;
 use super::{builder::CircuitBreakerBuilder, handle::CircuitBreaker, policy::Kind};
 
 /// The options of a circuit breaker, as a configuration file says them. Needs the feature `serde`.
@@ -53,7 +52,8 @@ use super::{builder::CircuitBreakerBuilder, handle::CircuitBreaker, policy::Kind
 ///
 /// # Errors
 ///
-/// Keys that nobody knows, at every level, and values of the wrong kind are errors when the configuration is read. Whether the
+/// Keys that nobody knows, at every level, are errors when the configuration is read, and are named all at once; so is a value of the wrong
+/// kind, behind which nothing is read any more. Whether the
 /// values are in range, and fit together, is checked by [`CircuitBreakerBuilder::build`], which names all problems at once.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 #[serde(transparent)]
@@ -139,17 +139,6 @@ impl CircuitBreakerConfig {
 
 impl<'de> Deserialize<'de> for CircuitBreakerConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // No format says by itself in which key, of which table, a value is wrong.
-        serde_path_to_error::deserialize(deserializer)
-            .map(|Keyed(keys)| Self { keys })
-            .map_err(|error| {
-                let path = error.path().to_string();
-                if path == "." {
-                    error.into_inner()
-                } else {
-                    let inner = error.inner().to_string();
-                    D::Error::custom(format_args!("`{path}`: {}", inner.trim_end()))
-                }
-            })
+        crate::config::read(deserializer).map(|keys| Self { keys })
     }
 }

@@ -41,25 +41,42 @@ pin_project! {
 /// A call that is to be judged at the end of its body.
 pub(super) struct Call<K> {
     admission: Admission,
+    // `None` once it has been judged.
+    unjudged: Option<Unjudged<K>>,
+}
+
+// Together, so that one word does for both and for whether they are there, with most judges: what is carried is moved with the response, and
+// a few bytes less are moved much quicker, as long as no function need be called for it.
+struct Unjudged<K> {
+    judge: K,
     own_time: OwnTime,
-    // `None` once it has been asked.
-    judge: Option<K>,
 }
 
 impl<K> Call<K> {
     #[inline]
     pub(super) fn new(admission: Admission, judge: K) -> Self {
         Self {
-            own_time: OwnTime::of(&admission),
+            unjudged: Some(Unjudged {
+                judge,
+                own_time: OwnTime::of(&admission),
+            }),
             admission,
-            judge: Some(judge),
         }
     }
 
     /// The reader has got the head, or a frame: what passes until it waits again is its own time.
     #[inline]
     pub(super) fn begin_own_time(&mut self) {
-        self.own_time.begin(&mut self.admission);
+        if let Some(Unjudged { own_time, .. }) = &mut self.unjudged {
+            own_time.begin(&mut self.admission);
+        }
+    }
+
+    #[inline]
+    fn end_own_time(&mut self) {
+        if let Some(Unjudged { own_time, .. }) = &mut self.unjudged {
+            own_time.end(&mut self.admission);
+        }
     }
 }
 
@@ -67,7 +84,7 @@ impl<K> Drop for Call<K> {
     // Before the admission says how long the call took.
     #[inline]
     fn drop(&mut self) {
-        self.own_time.end(&mut self.admission);
+        self.end_own_time();
     }
 }
 
@@ -125,30 +142,26 @@ where
 impl<E, K: ClassifyEnd<E>> Carried<E> for Call<K> {
     #[inline]
     fn reads_trailers(&self) -> bool {
-        self.judge.as_ref().is_some_and(K::reads_trailers)
+        let unjudged = self.unjudged.as_ref();
+        unjudged.is_some_and(|Unjudged { judge, .. }| judge.reads_trailers())
     }
 
     #[inline]
     fn ended(call: &mut Option<Self>, end: Result<Option<&HeaderMap>, &E>) {
         // If the classifier panics, the call was abandoned.
         let call = Judging(call);
-        if let Some(Self {
-            admission,
-            own_time,
-            judge,
-        }) = call.0
-        {
-            if let Some(judge) = judge.take() {
-                own_time.end(admission);
-                let wait = hint(admission, || judge.retry_after(end));
-                settle(admission, judge.end(end), wait);
+        if let Some(call) = call.0 {
+            call.end_own_time();
+            if let Some(Unjudged { judge, .. }) = call.unjudged.take() {
+                let wait = hint(&call.admission, || judge.retry_after(end));
+                settle(&mut call.admission, judge.end(end), wait);
             }
         }
     }
 
     #[inline]
     fn reader_waits(&mut self) {
-        self.own_time.end(&mut self.admission);
+        self.end_own_time();
     }
 
     #[inline]
@@ -168,13 +181,8 @@ impl<E, K: ClassifyEnd<E>> Carried<E> for Call<K> {
 #[cold]
 fn fail<K>(call: &mut Option<Call<K>>) {
     if let Some(mut call) = call.take() {
-        let Call {
-            admission,
-            own_time,
-            ..
-        } = &mut call;
-        own_time.end(admission);
-        admission.settle(Outcome::Failure);
+        call.end_own_time();
+        call.admission.settle(Outcome::Failure);
     }
 }
 

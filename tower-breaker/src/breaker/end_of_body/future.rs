@@ -82,7 +82,7 @@ where
 {
     type Output = Result<Response<JudgedBody<B, K::End, L>>, M::Error>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         match this.state.project() {
@@ -91,7 +91,9 @@ where
                 let Some((admission, _)) = call else {
                     return Poll::Pending;
                 };
-                let polled = admission.watch(|| inner.poll(cx));
+                let watched = admission.watched();
+                let polled = inner.poll(cx);
+                watched.did_not_panic();
                 // Judged where it is, and then moved once: a response is wide.
                 let (mut at_end, mut left) = (None, 0);
                 match &polled {

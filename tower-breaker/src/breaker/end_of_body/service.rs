@@ -78,14 +78,16 @@ where
             .map_err(|err| self.mode.inner(err))
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let mode = self.mode.clone();
         match self.gate.enter() {
             Ok(mut admission) => {
                 let judge = self.classify.begin(&request);
                 let asked = Asked::by(request.method());
-                let inner = admission.watch(|| self.inner.call(request));
+                let watched = admission.watched();
+                let inner = self.inner.call(request);
+                watched.did_not_panic();
                 EndOfBodyFuture::running(inner, admission, judge, asked, mode, self.limit)
             }
             Err(refused) => EndOfBodyFuture::refused(refused, mode, self.limit),

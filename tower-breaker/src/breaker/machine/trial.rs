@@ -1,6 +1,6 @@
 //! Trials: how many, what their results decide, and what becomes of those that take too long.
 
-use super::{Denied, Effect, Machine, Report, Settled};
+use super::{Denied, Effect, Machine, Report, SOON, Settled};
 use crate::{
     Reason,
     breaker::{
@@ -182,7 +182,9 @@ impl Machine {
         let elapsed = now.saturating_sub(since);
         match self.ramping.as_ref().map(|ramping| ramping.share(elapsed)) {
             Some(Share::Admitted) => Ok(true),
-            Some(Share::Refused) => Err(Denied::new(Reason::Ramping, None)),
+            Some(Share::Refused { left }) => {
+                Err(Denied::new(Reason::Ramping, Some(left.min(SOON))))
+            }
             Some(Share::Over) | None => {
                 if let Phase::Closed {
                     failures,

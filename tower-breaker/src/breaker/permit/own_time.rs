@@ -3,6 +3,8 @@
 //! Whoever reads a body takes its time between two frames. That says nothing about the service behind, so it counts neither for a
 //! slow call nor against a trial's lease: a call's time is what its caller has waited.
 
+use std::num::NonZeroU64;
+
 use super::Admission;
 use crate::breaker::{
     machine::{Standing, Ticket},
@@ -11,11 +13,18 @@ use crate::breaker::{
 
 /// Whether the time of a call is the reader's own just now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct OwnTime(u64);
+pub(crate) struct OwnTime(NonZeroU64);
 
 // Moments on a circuit's clock are far from these: they are nanoseconds.
-const UNTIMED: u64 = u64::MAX;
-const WAITING: u64 = u64::MAX - 1;
+const UNTIMED: NonZeroU64 = NonZeroU64::MAX;
+const WAITING: NonZeroU64 = moment(u64::MAX - 1);
+
+const fn moment(nanos: u64) -> NonZeroU64 {
+    match NonZeroU64::new(nanos) {
+        Some(moment) => moment,
+        None => NonZeroU64::MIN,
+    }
+}
 
 impl OwnTime {
     /// Of a call that its caller waits for.
@@ -54,7 +63,7 @@ impl OwnTime {
             self.end_timed(admission);
         }
         if let Some(loan) = &admission.loan {
-            self.0 = loan.now().min(WAITING - 1);
+            self.0 = moment(loan.now().min(WAITING.get() - 1));
             loan.set_lease_aside(&admission.entry);
         }
     }
@@ -64,7 +73,7 @@ impl OwnTime {
         let since = self.0;
         self.0 = WAITING;
         if let Some(loan) = &admission.loan {
-            let own = loan.now().saturating_sub(since);
+            let own = loan.now().saturating_sub(since.get());
             loan.leave_out(&mut admission.entry, own);
         }
     }

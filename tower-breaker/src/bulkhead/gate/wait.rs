@@ -12,7 +12,7 @@ use crate::{
         compartment::Compartment,
         place::{Place, Priority},
         queue::{self, Left, Seat},
-        word::{MOST_IN_LINE, Word},
+        word::Word,
     },
     sync::{MutexGuard, Ordering},
 };
@@ -110,7 +110,7 @@ impl Gate {
     }
 
     fn has_place(&self, line: &Line, partition: Option<usize>, common_taken: usize) -> bool {
-        let Some(index) = partition.filter(|index| *index < self.compartments.len()) else {
+        let Some(index) = partition else {
             return common_taken < self.common_places;
         };
         let places = self.compartments[index].places;
@@ -145,35 +145,42 @@ impl Gate {
     }
 
     // Joins the line. The caller must serve afterwards: a permit may have come back just before anybody could see that it is wanted.
-    pub(super) fn sit_down(&self, line: &mut Line, place: Place) -> Seat {
-        let place = match self.compartment(place) {
-            Some(_) => place,
-            None => Place::default().with_priority(place.priority()),
-        };
-        let seat = line.queue.push(queue::Line::of(place));
+    fn sit_down(&self, line: &mut Line, place: Place) -> Seat {
+        let seat = line.queue.push(self.line_of(place));
         let _ = Word::update(&self.word, |word| Some(word.join_queue()));
         self.publish(line);
         seat
     }
 
-    /// Has it decided whose turn it is, when there is a permit and somebody waits. The newcomer does not stay in the line.
+    fn line_of(&self, place: Place) -> queue::Line {
+        queue::Line::of(match self.compartment(place) {
+            Some(_) => place,
+            None => Place::default().with_priority(place.priority()),
+        })
+    }
+
+    /// Takes a permit that is free although somebody waits, if nobody has precedence. He does not join the line for this: somebody who
+    /// comes meanwhile would find a place less in the queue than there is.
     #[cold]
     pub(super) fn ask(&self, place: Place) -> bool {
-        let mut line = self.line();
-        if line.queue.len() >= MOST_IN_LINE {
-            return false;
-        }
-        let seat = self.sit_down(&mut line, place);
-        drop(line);
-        self.serve();
-        let mut line = self.line();
-        match line.queue.take(seat) {
-            Left::Granted => true,
-            Left::Displaced => false,
-            Left::Waiting(waker) => {
-                self.quit(line, waker);
-                false
+        loop {
+            let mut line = self.line();
+            if let Some(waker) = self.grant_next(&mut line, place.priority()) {
+                drop(line);
+                if let Some(waker) = waker {
+                    wake(waker);
+                }
+                continue;
             }
+            // There was none for those with precedence. One that has come back since may be anybody's but of those in his own line.
+            let is_first = line.queue.is_empty(self.line_of(place));
+            let is_taken = is_first && self.take(place, As::Next) == Take::Taken;
+            drop(line);
+            if is_taken {
+                self.count_admitted(place);
+            }
+            self.serve();
+            return is_taken;
         }
     }
 
@@ -220,7 +227,7 @@ impl Gate {
                 break;
             }
             let mut line = self.line();
-            let Some(waker) = self.grant_next(&mut line) else {
+            let Some(waker) = self.grant_next(&mut line, Priority::Low) else {
                 break;
             };
             drop(line);
@@ -239,9 +246,10 @@ impl Gate {
         has_granted
     }
 
-    // Grants a permit to the first in line for whom there is one, and says whom to wake.
-    fn grant_next(&self, line: &mut Line) -> Option<Option<Waker>> {
-        for priority in Priority::ALL.into_iter().rev() {
+    // Grants a permit to the first in line for whom there is one, of those of this priority or a higher one, and says whom to wake.
+    fn grant_next(&self, line: &mut Line, lowest: Priority) -> Option<Option<Waker>> {
+        let priorities = Priority::ALL.into_iter().rev();
+        for priority in priorities.take_while(|priority| *priority >= lowest) {
             let mut after = None;
             while let Some((list, arrival)) = line.queue.oldest(priority, after) {
                 let place = list.place();

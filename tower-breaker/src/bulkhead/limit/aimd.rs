@@ -127,3 +127,21 @@ impl Algorithm for Aimd {
         self.limit
     }
 }
+
+#[cfg(all(test, not(breaker_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_longer_than_the_time_out_is_as_good_as_dropped() {
+        let timeout = Duration::from_secs(2);
+        let mut algorithm = Aimd::builder()
+            .initial(10)
+            .timeout(timeout)
+            .build()
+            .unwrap();
+        assert_eq!(algorithm.update(&Sample::new(timeout, 10)), 11);
+        let longer = timeout + Duration::from_nanos(1);
+        assert_eq!(algorithm.update(&Sample::new(longer, 11)), 9);
+    }
+}

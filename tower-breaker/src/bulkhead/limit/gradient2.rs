@@ -251,3 +251,80 @@ impl LongAverage {
         };
     }
 }
+
+#[cfg(all(test, not(breaker_loom)))]
+mod tests {
+    use super::*;
+
+    fn sample(millis: u64, in_flight: usize) -> Sample {
+        Sample::new(Duration::from_millis(millis), in_flight)
+    }
+
+    // Never measures.
+    fn patient() -> Gradient2Builder {
+        Gradient2::builder()
+            .initial(100)
+            .max(1_000)
+            .warmup(10_000)
+            .probe_every(100_000)
+    }
+
+    #[allow(clippy::unwrap_used)]
+    fn millis(algorithm: &Gradient2) -> f64 {
+        let nanos = algorithm.baseline().unwrap().as_nanos() as f64;
+        (nanos / 1e4).round() / 100.0
+    }
+
+    #[test]
+    fn a_step_is_what_the_formula_says() {
+        let mut algorithm = patient().smoothing(1.0).build().unwrap();
+        assert_eq!((algorithm.initial(), algorithm.bounds()), (100, 1..=1_000));
+        // As fast as usual: all of the limit, and the queue.
+        assert_eq!(algorithm.update(&sample(20, 100)), 104);
+        // Usual is 60 ms: 104 * (1.5 * 60 / 100) + 4, and then 97.6 * (1.5 * 373.3 / 1,000) + 4.
+        assert_eq!(algorithm.update(&sample(100, 104)), 97);
+        assert_eq!(algorithm.update(&sample(1_000, 97)), 58);
+
+        let mut smooth = patient().smoothing(0.5).build().unwrap();
+        assert_eq!(smooth.update(&sample(20, 100)), 102);
+    }
+
+    #[test]
+    fn a_drop_leaves_the_share_that_it_is_told() {
+        let mut algorithm = patient().build().unwrap();
+        assert_eq!(algorithm.update(&sample(20, 100).with_drop()), 90);
+        let mut small = patient().initial(5).build().unwrap();
+        assert_eq!(small.update(&sample(20, 5).with_drop()), 4);
+    }
+
+    #[test]
+    fn the_usual_is_the_mean_at_first_and_then_forgets() {
+        let options = Gradient2::builder().warmup(2).long_window(3);
+        let mut average = LongAverage::default();
+        let means = [10.0, 20.0, 35.0].map(|value| average.add(value, &options));
+        assert_eq!(means, [10.0, 15.0, 25.0]);
+        average.set(50.0);
+        assert_eq!(average.add(100.0, &options), 75.0);
+    }
+
+    #[test]
+    fn a_usual_of_more_than_twice_the_present_is_out_of_date() {
+        let mut algorithm = patient().build().unwrap();
+        assert_eq!(algorithm.baseline(), None);
+        algorithm.update(&sample(30, 100));
+        algorithm.update(&sample(10, 100));
+        assert_eq!(millis(&algorithm), 20.0);
+        // Less a tenth of the mean.
+        algorithm.update(&sample(1, 100));
+        assert_eq!(millis(&algorithm), 12.3);
+    }
+
+    #[test]
+    fn it_says_when_it_measures() {
+        let mut algorithm = patient().warmup(1).build().unwrap();
+        algorithm.update(&sample(20, 100));
+        assert!(!algorithm.is_probing());
+        assert_eq!(algorithm.update(&sample(20, 100)), 50);
+        assert!(algorithm.is_probing());
+    }
+}

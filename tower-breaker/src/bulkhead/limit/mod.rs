@@ -167,3 +167,63 @@ impl<A: Algorithm + ?Sized> Algorithm for Box<A> {
         (**self).is_probing()
     }
 }
+
+#[cfg(all(test, not(breaker_loom)))]
+mod tests {
+    use super::*;
+
+    struct Silent;
+
+    impl Algorithm for Silent {
+        fn initial(&self) -> usize {
+            3
+        }
+
+        fn bounds(&self) -> RangeInclusive<usize> {
+            2..=4
+        }
+
+        fn update(&mut self, sample: &Sample) -> usize {
+            sample.in_flight
+        }
+    }
+
+    struct Telling;
+
+    impl Algorithm for Telling {
+        fn initial(&self) -> usize {
+            5
+        }
+
+        fn bounds(&self) -> RangeInclusive<usize> {
+            5..=6
+        }
+
+        fn update(&mut self, _: &Sample) -> usize {
+            6
+        }
+
+        fn baseline(&self) -> Option<Duration> {
+            Some(Duration::from_millis(7))
+        }
+
+        fn is_probing(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn an_algorithm_in_a_box_is_the_one_in_it() {
+        let sample = Sample::new(Duration::from_millis(1), 4);
+        let mut boxed: Box<dyn Algorithm> = Box::new(Silent);
+        assert_eq!((boxed.initial(), boxed.bounds()), (3, 2..=4));
+        assert_eq!(boxed.update(&sample), 4);
+        assert_eq!((boxed.baseline(), boxed.is_probing()), (None, false));
+
+        let mut twice: Box<Box<dyn Algorithm>> = Box::new(Box::new(Telling));
+        assert_eq!((twice.initial(), twice.bounds()), (5, 5..=6));
+        assert_eq!(twice.update(&sample), 6);
+        assert_eq!(twice.baseline(), Some(Duration::from_millis(7)));
+        assert!(Algorithm::is_probing(&twice));
+    }
+}

@@ -266,4 +266,69 @@ mod tests {
         assert_eq!(probe.step(31.0, 1.0, &busy), Step::Adapt);
         assert_eq!(probe.step(29.0, 1.0, &busy), Step::Probe(14.5));
     }
+
+    #[test]
+    fn a_little_more_than_what_was_found_before_confirms_it() {
+        let halved = Halved {
+            from: 76.0,
+            to: 38.0,
+            rtt: 40e6,
+        };
+        let again = |found: f64, nanos: u64| {
+            let mut probe = Probe::new(0, 100);
+            probe.state = State::Measuring(halved);
+            probe.found = Some(found);
+            probe.step(38.0, 1.0, &Sample::new(Duration::from_nanos(nanos), 38))
+        };
+        assert!(matches!(again(20e6, 21_000_000), Step::Measured { .. }));
+        assert_eq!(again(20e6, 23_000_000), Step::Probe(19.0));
+        // And where it no longer falls by a quarter, halving has helped enough.
+        assert!(matches!(again(10e6, 30_000_000), Step::Measured { .. }));
+        assert_eq!(again(10e6, 29_999_999), Step::Probe(19.0));
+    }
+
+    #[test]
+    fn what_it_finds_moves_what_it_has_found_by_a_quarter_unless_it_is_quite_another() {
+        let found = |nanos: u64| {
+            let mut probe = Probe::new(0, 100);
+            probe.found = Some(20e6);
+            let quiet = Sample::new(Duration::from_nanos(nanos), 10);
+            match probe.step(50.0, 1.0, &quiet) {
+                Step::Measured { rtt, .. } => (rtt, probe),
+                other => panic!("{other:?}"),
+            }
+        };
+        let waits = |probe: Probe| match probe.state {
+            State::Waiting(windows) => windows,
+            other => panic!("{other:?}"),
+        };
+        let (rtt, probe) = found(22_000_000);
+        assert_eq!(rtt, 20_500_000.0);
+        assert!((75..=125).contains(&waits(probe)));
+        let (rtt, probe) = found(16_000_000);
+        assert_eq!(rtt, 19_000_000.0);
+        assert!((75..=125).contains(&waits(probe)));
+        // Looked at again soon.
+        let (rtt, probe) = found(30_000_000);
+        assert_eq!(rtt, 30_000_000.0);
+        assert!((18..=31).contains(&waits(probe)));
+    }
+
+    #[test]
+    fn one_that_was_broken_off_is_made_up_for_soon() {
+        let mut probe = Probe::new(0, 100);
+        let busy = Sample::new(Duration::from_millis(20), 50);
+        assert_eq!(probe.step(50.0, 1.0, &busy), Step::Probe(25.0));
+        probe.break_off(25.0);
+        for _ in 0..12 {
+            assert_eq!(probe.step(50.0, 1.0, &busy), Step::Adapt);
+        }
+        assert_eq!(probe.step(50.0, 1.0, &busy), Step::Probe(25.0));
+    }
+
+    #[test]
+    fn three_quarters_of_the_limit_is_a_probe_too() {
+        let busy = Sample::new(Duration::from_millis(20), 4);
+        assert_eq!(Probe::new(0, 100).step(4.0, 3.0, &busy), Step::Probe(3.0));
+    }
 }

@@ -352,6 +352,47 @@ mod tests {
         assert_eq!(bits, [8, 8, 9, 15]);
     }
 
+    struct Probing;
+
+    impl Algorithm for Probing {
+        fn initial(&self) -> usize {
+            5
+        }
+
+        fn bounds(&self) -> RangeInclusive<usize> {
+            5..=5
+        }
+
+        fn update(&mut self, _: &Sample) -> usize {
+            5
+        }
+
+        fn baseline(&self) -> Option<Duration> {
+            Some(Duration::from_millis(3))
+        }
+
+        fn is_probing(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn figures_tell_what_the_algorithm_believes_and_nothing_before_there_is_a_result() {
+        let window = Window::new().minimum_calls(1);
+        let figures = |algorithm: Box<dyn Algorithm>| {
+            let sampler = Sampler::new(algorithm, (5, 5, 5), window, 0);
+            let figures = sampler.figures();
+            assert_eq!((figures.rtt, figures.baseline), (None, None));
+            assert!(!figures.probing);
+            sampler.success(0, 1_000_000_000, 1, |_| {});
+            let figures = sampler.figures();
+            (figures.baseline, figures.probing)
+        };
+        assert_eq!(figures(Box::new(Still)), (None, false));
+        let three = Some(Duration::from_millis(3));
+        assert_eq!(figures(Box::new(Probing)), (three, true));
+    }
+
     #[test]
     fn no_result_is_lost_or_counted_twice_by_threads_while_windows_close() {
         let window = Window::new()

@@ -272,3 +272,59 @@ impl Faster {
         lower
     }
 }
+
+#[cfg(all(test, not(breaker_loom)))]
+mod tests {
+    use super::*;
+
+    // Where a limit of 100, all in use, goes when so many of the calls queue. One step is 2 then.
+    #[allow(clippy::unwrap_used)]
+    fn with_queue(calls: f64, smoothing: f64) -> usize {
+        let mut algorithm = Vegas::builder()
+            .initial(100)
+            .max(1_000)
+            .smoothing(smoothing)
+            .build()
+            .unwrap();
+        let unburdened = Duration::from_millis(10);
+        assert_eq!(algorithm.update(&Sample::new(unburdened, 100)), 100);
+        // What queues is rounded up.
+        let present = unburdened.div_f64(1.0 - (calls - 0.5) / 100.0);
+        algorithm.update(&Sample::new(present, 100))
+    }
+
+    #[test]
+    fn a_step_is_what_the_size_of_the_queue_says() {
+        let limits =
+            [1.0, 2.0, 3.0, 5.0, 6.0, 12.0, 13.0, 40.0].map(|calls| with_queue(calls, 1.0));
+        assert_eq!(limits, [112, 112, 102, 102, 100, 100, 98, 98]);
+        assert_eq!(with_queue(2.0, 0.5), 106);
+        assert_eq!(with_queue(13.0, 0.5), 99);
+    }
+
+    #[test]
+    fn three_windows_in_a_row_that_were_clearly_faster_are_believed_at_the_slowest_of_them() {
+        let mut algorithm = Vegas::builder().build().unwrap();
+        assert_eq!((algorithm.initial(), algorithm.baseline()), (20, None));
+        let mut believes = |millis: u64| {
+            algorithm.update(&Sample::new(Duration::from_millis(millis), 20));
+            algorithm.baseline().unwrap().as_millis()
+        };
+        // Nearly a fifth faster is not clear, and two in a row are not enough.
+        let believed = [10, 9, 9, 9, 5, 5, 9, 5, 7, 8].map(&mut believes);
+        assert_eq!(believed, [10, 10, 10, 10, 10, 10, 10, 10, 10, 8]);
+    }
+
+    #[test]
+    fn it_says_when_it_measures() {
+        let mut algorithm = Vegas::builder().initial(100).build().unwrap();
+        let busy = Sample::new(Duration::from_millis(10), 200);
+        for _ in 0..FIRST_PROBE {
+            algorithm.update(&busy);
+            assert!(!algorithm.is_probing());
+        }
+        let before = algorithm.limit;
+        assert_eq!(algorithm.update(&busy), (before / 2.0) as usize);
+        assert!(algorithm.is_probing());
+    }
+}

@@ -32,11 +32,31 @@ pub enum Answer<Res, Err> {
     Failed(Result<Res, Err>),
 }
 
+/// What a fallback function may give: an [`Answer`], or a `Result`. A response in a `Result` is taken for an answer, and is
+/// marked as degraded even if it is the one that [happened](Happened): to hand that on, give [`Answer::Failed`].
+// Not `From`, of which there are so many that the error type of an `Ok(..)` could not be inferred.
+pub trait IntoAnswer<Res, Err> {
+    /// As an answer.
+    fn into_answer(self) -> Answer<Res, Err>;
+}
+
+impl<Res, Err> IntoAnswer<Res, Err> for Answer<Res, Err> {
+    fn into_answer(self) -> Self {
+        self
+    }
+}
+
+impl<Res, Err> IntoAnswer<Res, Err> for Result<Res, Err> {
+    fn into_answer(self) -> Answer<Res, Err> {
+        match self {
+            Ok(response) => Answer::Degraded(response),
+            Err(err) => Answer::Failed(Err(err)),
+        }
+    }
+}
+
 impl<Res, Err> From<Result<Res, Err>> for Answer<Res, Err> {
     fn from(result: Result<Res, Err>) -> Self {
-        match result {
-            Ok(response) => Self::Degraded(response),
-            Err(err) => Self::Failed(Err(err)),
-        }
+        result.into_answer()
     }
 }

@@ -143,6 +143,11 @@ where
                     carried.reader_waits();
                 }
                 let err = ready!(L::poll_stalled(this.timer, cx));
+                // All that was announced has come. What might have come after it, trailers that nobody promised, is not worth a
+                // failure.
+                if *this.left == 0 {
+                    return Poll::Ready(None);
+                }
                 C::stalled(this.carried);
                 return Poll::Ready(Some(Err(err)));
             }

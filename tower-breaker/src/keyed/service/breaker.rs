@@ -53,7 +53,9 @@ where
         match enter(&self.registry, &self.by, &request) {
             Ok(mut admission) => {
                 let judge = self.action.0.begin(&request);
-                let inner = admission.watch(|| self.inner.call(request));
+                let watched = admission.watched();
+                let inner = self.inner.call(request);
+                watched.did_not_panic();
                 CircuitBreakerFuture::running(inner, admission, judge, self.mode.clone())
             }
             Err(refused) => CircuitBreakerFuture::refused(refused, self.mode.clone()),

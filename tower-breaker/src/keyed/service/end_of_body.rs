@@ -79,7 +79,9 @@ where
             Ok(mut admission) => {
                 let judge = classify.begin(&request);
                 let asked = Asked::by(request.method());
-                let inner = admission.watch(|| self.inner.call(request));
+                let watched = admission.watched();
+                let inner = self.inner.call(request);
+                watched.did_not_panic();
                 EndOfBodyFuture::running(inner, admission, judge, asked, mode, *limit)
             }
             Err(refused) => EndOfBodyFuture::refused(refused, mode, *limit),

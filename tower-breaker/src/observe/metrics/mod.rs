@@ -5,6 +5,7 @@ mod bulkhead;
 mod distribution;
 mod ledger;
 mod series;
+mod throttle;
 
 use std::{
     fmt,
@@ -18,9 +19,12 @@ use self::{
     breaker::BREAKER,
     bulkhead::{BULKHEAD, PARTITION, Part},
     ledger::Ledger,
+    throttle::THROTTLE,
 };
 use super::Guards;
-use crate::{Snapshot, bulkhead::Snapshot as BulkheadSnapshot};
+use crate::{
+    Snapshot, bulkhead::Snapshot as BulkheadSnapshot, throttle::Snapshot as ThrottleSnapshot,
+};
 
 /// The name under which those are published that have no place of their own.
 const OTHER: &str = "other";
@@ -64,6 +68,7 @@ struct Ledgers {
     breakers: Ledger<Snapshot>,
     bulkheads: Ledger<BulkheadSnapshot>,
     partitions: Ledger<Part>,
+    throttles: Ledger<ThrottleSnapshot>,
 }
 
 impl Metrics {
@@ -76,6 +81,7 @@ impl Metrics {
                 breakers: Ledger::new(&BREAKER),
                 bulkheads: Ledger::new(&BULKHEAD),
                 partitions: Ledger::new(&PARTITION),
+                throttles: Ledger::new(&THROTTLE),
             }),
         }
     }
@@ -105,6 +111,7 @@ impl Metrics {
             breakers,
             bulkheads,
             partitions,
+            throttles,
         } = &mut *ledgers;
         let named = found.breakers.iter();
         let named = named.map(|(name, snapshot)| (vec![Arc::clone(name)], snapshot));
@@ -121,12 +128,17 @@ impl Metrics {
             .collect();
         let named = parts.iter().map(|(names, part)| (names.clone(), part));
         partitions.enter(named, self.max_names);
+        let named = found.throttles.iter();
+        let named = named.map(|(name, snapshot)| (vec![Arc::clone(name)], snapshot));
+        throttles.enter(named, self.max_names);
         breakers.describe(recorder);
         bulkheads.describe(recorder);
         partitions.describe(recorder);
+        throttles.describe(recorder);
         breakers.publish(recorder);
         bulkheads.publish(recorder);
         partitions.publish(recorder);
+        throttles.publish(recorder);
     }
 
     /// [Collects](Self::collect) at once and then every so often, for as long as it is polled. Spawn it; dropped, it stops.

@@ -163,11 +163,16 @@ impl<B: Body> Body for BufferedBody<B> {
 
     fn size_hint(&self) -> SizeHint {
         let read = self.data.len() as u64;
+        let mut all = SizeHint::new();
         let Some(rest) = &self.rest else {
-            return SizeHint::with_exact(read);
+            all.set_lower(read);
+            // HTTP/1 would announce the length, and then can send no trailers.
+            if self.trailers.is_none() {
+                all.set_upper(read);
+            }
+            return all;
         };
         let rest = rest.size_hint();
-        let mut all = SizeHint::new();
         all.set_lower(rest.lower().saturating_add(read));
         if let Some(upper) = rest.upper() {
             all.set_upper(upper.saturating_add(read));

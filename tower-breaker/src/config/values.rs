@@ -7,6 +7,8 @@ use serde::{
     de::{Error, MapAccess, SeqAccess, Unexpected, Visitor, value::MapAccessDeserializer},
 };
 
+use super::read::{element, table};
+
 const DURATION: &str = r#"a duration as text with its unit, like "250ms", "5s" or "1m 30s" (a bare number has no unit)"#;
 const NONE: &str = "none";
 
@@ -20,7 +22,7 @@ fn write<S: Serializer>(time: Duration, serializer: S) -> Result<S::Ok, S::Error
 
 /// A duration with its unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Time(pub(super) Duration);
+pub(crate) struct Time(pub(crate) Duration);
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -48,7 +50,7 @@ impl<'de> Deserialize<'de> for Time {
 
 /// A duration, or the word for no limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Limit(pub(super) Option<Duration>);
+pub(crate) struct Limit(pub(crate) Option<Duration>);
 
 impl Serialize for Limit {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -82,7 +84,7 @@ impl<'de> Deserialize<'de> for Limit {
 
 /// A duration, or a table.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum TimeOr<T> {
+pub(crate) enum TimeOr<T> {
     Time(Time),
     Table(T),
 }
@@ -111,7 +113,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for TimeOr<T> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TimeOr<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(TimeOr::Table)
+                table(map).map(TimeOr::Table)
             }
         }
         deserializer.deserialize_any(Either(PhantomData))
@@ -121,7 +123,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for TimeOr<T> {
 /// A table and nothing else. What serde derives would also take a list, of the values without their keys.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 #[serde(transparent)]
-pub(super) struct Keyed<T>(pub(super) T);
+pub(crate) struct Keyed<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Keyed<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -134,7 +136,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Keyed<T> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Keyed<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(Keyed)
+                table(map).map(Keyed)
             }
         }
         deserializer.deserialize_map(OnlyTable(PhantomData))
@@ -142,14 +144,14 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Keyed<T> {
 }
 
 /// A table whose keys must fit together.
-pub(super) trait Table {
+pub(crate) trait Table {
     fn check(&self) -> Result<(), &'static str>;
 }
 
 /// A table, or a list of tables.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(transparent)]
-pub(super) struct Tables<T>(pub(super) Vec<T>);
+pub(crate) struct Tables<T>(pub(crate) Vec<T>);
 
 impl<'de, T: Deserialize<'de> + Table> Deserialize<'de> for Tables<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -168,7 +170,7 @@ impl<'de, T: Deserialize<'de> + Table> Deserialize<'de> for Tables<T> {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Tables<T>, A::Error> {
                 let mut tables = Vec::new();
-                while let Some(Checked(table)) = seq.next_element()? {
+                while let Some(Checked(table)) = element(&mut seq, tables.len())? {
                     tables.push(table);
                 }
                 Ok(Tables(tables))
@@ -178,8 +180,10 @@ impl<'de, T: Deserialize<'de> + Table> Deserialize<'de> for Tables<T> {
     }
 }
 
-/// Checks where it reads, so that the error is about that place.
-struct Checked<T>(T);
+/// A table that is checked where it is read, so that the error is about that place.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Checked<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de> + Table> Deserialize<'de> for Checked<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -1,0 +1,1 @@
+"""The proxy benchmark: nginx, HAProxy, pingora and the gateway, measured beside each other."""
