@@ -68,6 +68,8 @@ pub struct Limits {
     pub uri_bytes: usize,
     /// Bytes of a request body: the common `max_body`.
     pub body: u64,
+    /// From a request to the head of its answer: the common `request_timeout`.
+    pub request_timeout: Option<Duration>,
     /// For a head to arrive, counted from its first byte: the common `header_timeout`.
     pub header_timeout: Duration,
     /// Between two requests of a connection.

@@ -70,7 +70,15 @@ where
 {
     let trace = TraceContext::from_headers(request.headers());
     let exchange = Exchange::begin(request.method().clone(), trace, facts.peer, &worker.notes);
-    let mut response = route(worker, facts, request, &exchange).await;
+    let mut response = {
+        let mut answer = pin!(route(worker, facts, request, &exchange));
+        match worker.plane.limits.request_timeout {
+            None => answer.await,
+            Some(limit) => tokio::time::timeout(limit, answer.as_mut())
+                .await
+                .unwrap_or_else(|_| too_long()),
+        }
+    };
     exchange.answered(response.status());
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         // What follows is no HTTP, and nothing is expected of it here.
@@ -375,6 +383,12 @@ fn failed<B>(upstream: &str, error: &BoxError, exchange: &Exchange) -> Response<
 
 /// When endpoints may be well again, if nothing is known of that.
 const SOON: Duration = Duration::from_secs(1);
+
+fn too_long<B>() -> Response<ResponseBody<B>> {
+    answer(Problem::unavailable(
+        "The service took too long to answer this request",
+    ))
+}
 
 fn too_slow() -> Problem {
     Problem::of(StatusCode::REQUEST_TIMEOUT).detail("The request body did not arrive in time")

@@ -278,6 +278,14 @@ async fn an_upstream_that_hangs_is_a_504_after_the_time_out() {
 }
 
 #[tokio::test]
+async fn a_request_that_takes_longer_than_any_may_is_a_503() {
+    let upstream = Upstream::start(Behaviour::Hang).await;
+    let gateway = in_front_of(&upstream, "request_timeout = \"200ms\"").await;
+    let problem = get(gateway.http, "/a").await.problem(503);
+    assert!(problem.contains("took too long"), "{problem}");
+}
+
+#[tokio::test]
 async fn a_truncated_answer_does_not_look_complete() {
     let upstream = Upstream::start(Behaviour::Truncate).await;
     let gateway = in_front_of(&upstream, "").await;

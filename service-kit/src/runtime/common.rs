@@ -32,13 +32,15 @@ pub(crate) struct DrainSettings {
 
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// What a client may send, and how slowly: the common keys `max_body`, `header_timeout` and `body_timeout`, for services that
-/// keep to them in other ways than the layers here do.
+/// What a client may send, and how slowly: the common keys `max_body`, `request_timeout`, `header_timeout` and `body_timeout`, for
+/// services that keep to them in other ways than the layers here do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RequestLimits {
     /// Bytes of a request's body.
     pub max_body: u64,
+    /// From a request to the head of its answer.
+    pub request_timeout: Option<Duration>,
     /// For a request's head to arrive.
     pub header_timeout: Duration,
     /// Between two pieces of a request's body.
@@ -49,6 +51,8 @@ impl RequestLimits {
     /// Reads them from the root; that the kit does so as well makes no difference.
     pub fn read(root: &mut Section<'_>) -> Self {
         let max_body = root.bytes("max_body", 64 << 10, 0..=1 << 30);
+        let request_timeout =
+            root.duration("request_timeout", Duration::ZERO, Duration::ZERO..=LONGEST);
         let header_timeout = root.duration(
             "header_timeout",
             Duration::from_secs(30),
@@ -61,6 +65,7 @@ impl RequestLimits {
         );
         Self {
             max_body,
+            request_timeout: (!request_timeout.is_zero()).then_some(request_timeout),
             header_timeout,
             body_timeout: (!body_timeout.is_zero()).then_some(body_timeout),
         }
@@ -72,8 +77,6 @@ impl CommonSettings {
     pub fn read(root: &mut Section<'_>, info: &ServiceInfo) -> Self {
         let (listen, ops_listen) = usual_addresses(info);
         let listen = root.socket_addr("listen", listen);
-        let request_timeout =
-            root.duration("request_timeout", Duration::ZERO, Duration::ZERO..=LONGEST);
         let limits = RequestLimits::read(root);
         let ops_listen = root
             .section_or_empty("ops")
@@ -93,7 +96,7 @@ impl CommonSettings {
             listen,
             ops_listen,
             max_body: limits.max_body,
-            request_timeout: (!request_timeout.is_zero()).then_some(request_timeout),
+            request_timeout: limits.request_timeout,
             header_timeout: limits.header_timeout,
             body_timeout: limits.body_timeout,
             drain,

@@ -28,6 +28,7 @@ pub fn read(root: &mut Section<'_>) -> Gateway {
     let listeners = server::listeners(&mut fields);
     let limits = server::limits(&mut fields);
     let forwarding = server::forwarding(&mut fields);
+    refuse_faults(fields.section());
     let access_log = fields.table_or_empty("access_log").flag("enabled");
     let defaults = Level::read(fields.table_or_empty("defaults"), "defaults");
 
@@ -66,6 +67,15 @@ pub fn read(root: &mut Section<'_>) -> Gateway {
         upstreams,
         routes,
         product_details: product_details.flatten(),
+    }
+}
+
+/// Faults are injected by services into their own answers; a proxy passes on what it gets.
+fn refuse_faults(root: &mut Section<'_>) {
+    if let Some(mut faults) = root.section("faults")
+        && faults.boolean("enabled", false)
+    {
+        faults.reject("enabled", "false: the gateway injects no faults of its own");
     }
 }
 

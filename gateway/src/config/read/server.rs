@@ -78,6 +78,7 @@ pub(super) fn limits(root: &mut Fields<'_>) -> Limits {
         header_bytes,
         uri_bytes,
         body: common.max_body,
+        request_timeout: common.request_timeout,
         header_timeout: common.header_timeout,
         idle_timeout,
         body_timeout: common.body_timeout,
