@@ -60,6 +60,8 @@ pub enum Refusal {
     Expectation,
     /// Headers that are together larger than this many bytes.
     HeadersTooLarge(usize),
+    /// More header fields than this.
+    TooManyHeaders(usize),
 }
 
 impl Refusal {
@@ -70,7 +72,9 @@ impl Refusal {
             Self::Connect | Self::Trace | Self::MethodTooLong => StatusCode::NOT_IMPLEMENTED,
             Self::TargetTooLong(_) => StatusCode::URI_TOO_LONG,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
-            Self::HeadersTooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::HeadersTooLarge(_) | Self::TooManyHeaders(_) => {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            }
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -110,6 +114,9 @@ impl fmt::Display for Refusal {
             Self::HeadersTooLarge(most) => {
                 write!(f, "the headers must not be larger than {most} bytes")
             }
+            Self::TooManyHeaders(most) => {
+                write!(f, "there must not be more than {most} header fields")
+            }
             Self::Expectation => f.write_str("the only expectation supported is 100-continue"),
         }
     }
@@ -117,18 +124,21 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// Checks the size of a request's headers, as they stand in an HTTP/1 head: with a colon, a space and the end of the line. How many
-/// there may be is hyper's to check, which has to stop reading them.
+/// Checks the size of a request's headers: at most `bytes`, as they stand in an HTTP/1 head with a colon, a space and the end of the line,
+/// and at most `fields` of them. In HTTP/1 hyper has stopped reading them before; HTTP/2 bounds nothing but their bytes.
 ///
 /// # Errors
-/// They are too large.
-pub fn headers_fit(headers: &HeaderMap, most: usize) -> Result<(), Refusal> {
+/// They are too large, or too many.
+pub fn headers_fit(headers: &HeaderMap, bytes: usize, fields: usize) -> Result<(), Refusal> {
+    if headers.len() > fields {
+        return Err(Refusal::TooManyHeaders(fields));
+    }
     let size: usize = headers
         .iter()
         .map(|(name, value)| name.as_str().len() + value.len() + 4)
         .sum();
-    if size > most {
-        return Err(Refusal::HeadersTooLarge(most));
+    if size > bytes {
+        return Err(Refusal::HeadersTooLarge(bytes));
     }
     Ok(())
 }

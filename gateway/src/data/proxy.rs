@@ -197,7 +197,7 @@ fn find<'w, S, B>(
     exchange: &Exchange,
 ) -> Result<Admission<'w, S>, Response<ResponseBody<B>>> {
     let limits = &worker.plane.limits;
-    headers_fit(&parts.headers, limits.header_bytes).map_err(refused)?;
+    headers_fit(&parts.headers, limits.header_bytes, limits.headers).map_err(refused)?;
     let admitted = admit(parts, limits.uri_bytes).map_err(refused)?;
     let key = Key {
         host: admitted.host.as_ref().map(Host::name),

@@ -219,18 +219,6 @@ async fn streams_over_the_limit() {
     assert!(arrived <= 128, "{arrived} arrived");
 }
 
-/// No window is ever given: the answer cannot be sent, and is not waited for without end.
-#[tokio::test]
-async fn a_window_that_stays_shut() {
-    let bench = Bench::start("[limits]\nidle_timeout = \"500ms\"").await;
-    let since = Instant::now();
-    let mut http2 = Http2::to(bench.gateway.http).await.unwrap();
-    http2.send(frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0])).await;
-    http2.send(get(1, "/a")).await;
-    let ended = tokio::time::timeout(Duration::from_secs(50), http2.ended()).await;
-    assert!(ended.is_ok(), "still open after {:?}", since.elapsed());
-}
-
 /// RFC 9113's errors of connections, beside those of the cases above.
 #[tokio::test]
 async fn protocol_errors() {
@@ -392,4 +380,47 @@ async fn a_broken_preface() {
         connection.ended().await.unwrap();
     }
     assert_eq!(bench.reached().await.unwrap(), []);
+}
+
+/// The window of a stream stays closed, while the connection is as lively as can be: the upstream's connection and the permit are not held
+/// for ever, and other streams go on.
+#[tokio::test]
+async fn a_window_that_stays_closed() {
+    let bench = Bench::start("[defaults]\nbulkhead = { max_concurrent = 1 }").await;
+    // More than all buffers on the way.
+    let large = vec![b'x'; 32 << 20];
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", large.len());
+    bench
+        .upstream
+        .reply(Reply::Bytes([head.as_bytes(), &large].concat()));
+    let mut http2 = Http2::to(bench.gateway.http).await.unwrap();
+    http2.send(frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0])).await;
+    http2.send(get(1, "/a")).await;
+    let since = Instant::now();
+    let bound = Duration::from_secs(45);
+    let reset = loop {
+        assert!(since.elapsed() < bound, "the stream is still open");
+        http2.send(frame(PING, 0, 0, &[0; 8])).await;
+        match http2.next().await.unwrap() {
+            Some(frame) if frame.kind == RST_STREAM && frame.stream == 1 => break true,
+            Some(frame) if frame.kind == PING => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Some(_) => {}
+            None => break false,
+        }
+    };
+    assert!(reset, "the whole connection ended");
+    assert!(since.elapsed() > Duration::from_secs(20), "too soon");
+    bench.upstream.reply(Reply::Plain);
+    http2.send(get(3, "/b")).await;
+    // Its window is closed, too: the head is all that comes.
+    loop {
+        let frame = http2.next().await.unwrap().unwrap();
+        if frame.kind == HEADERS && frame.stream == 3 {
+            // `:status: 200` is in HPACK's static table.
+            assert_eq!(frame.payload[0], 0x88, "not admitted");
+            break;
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use crate::support::{
     case::{Bench, Case, Then},
     connection::Connection,
+    h2::{END_HEADERS, END_STREAM, End, HEADERS, Http2, block, frame},
     upstream::Reply,
 };
 
@@ -222,6 +223,26 @@ async fn limits_are_what_the_configuration_says() {
             .then(Then::Closed),
         ])
         .await;
+}
+
+/// HTTP/2 bounds the bytes of a head by itself, but not how many fields they make.
+#[tokio::test]
+async fn http2_has_no_more_fields_than_http1() {
+    let bench = Bench::start("[limits]\nheaders = 20").await;
+    for (count, expected) in [(10, 200), (30, 431)] {
+        let names: Vec<String> = (0..count).map(|at| format!("x-{at}")).collect();
+        let mut fields = vec![
+            (":method", "GET"),
+            (":scheme", "http"),
+            (":authority", "a"),
+            (":path", "/a"),
+        ];
+        fields.extend(names.iter().map(|name| (name.as_str(), "y")));
+        let mut http2 = Http2::to(bench.gateway.http).await.unwrap();
+        let flags = END_HEADERS | END_STREAM;
+        http2.send(frame(HEADERS, flags, 1, &block(&fields))).await;
+        assert_eq!(http2.end_of(1).await.unwrap(), End::Answered(expected));
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{case::Bench, connection::Connection, upstream::Reply};
+use crate::support::{
+    case::Bench,
+    config,
+    connection::Connection,
+    gateway::Gateway,
+    upstream::{Reply, Upstream},
+};
 
 /// Configured below for whatever is waited for.
 const LIMIT: Duration = Duration::from_millis(500);
@@ -178,4 +184,36 @@ async fn an_upstream_that_stalls() {
         assert_eq!(answer.status(), 504, "{answer:?}");
         assert!(since.elapsed() < BOUND);
     }
+}
+
+/// Neither ejected nor asked once more: a body that one endpoint waits for in vain another would as well.
+#[tokio::test]
+async fn no_endpoint_is_to_blame_for_a_body_that_stalls() {
+    let endpoints = [Upstream::start().await, Upstream::start().await];
+    let [one, other] = &endpoints;
+    let text = format!(
+        "[upstreams.only]\nendpoints = [\"http://{}\", \"http://{}\"]\ntimeout = \"300ms\"\nbalancer = \"round_robin\"\n\
+         ejection = {{ consecutive_failures = 1, max_share = 1.0 }}\nretry = {{ attempts = 2, backoff = \"10s\", backoff_max = \"10s\" }}\n\
+         [[route]]\npath = \"/{{*rest}}\"\nupstream = \"only\"\n",
+        one.address, other.address
+    );
+    let gateway = Gateway::start(&config::file(&text), &["workers=1".to_owned()]).await;
+    for _ in 0..4 {
+        let since = Instant::now();
+        let mut connection = Connection::to(gateway.http).await;
+        connection
+            .send(b"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab")
+            .await;
+        let answer = connection.answer(false).await.unwrap().unwrap();
+        assert_eq!(answer.status(), 408, "{answer:?}");
+        assert!(since.elapsed() < Duration::from_secs(3), "sent once more");
+    }
+    for _ in 0..4 {
+        let mut connection = Connection::to(gateway.http).await;
+        connection.send(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let answer = connection.answer(false).await.unwrap().unwrap();
+        assert_eq!(answer.status(), 200, "{answer:?}");
+    }
+    let got = endpoints.each_ref().map(Upstream::arrivals);
+    assert_eq!(got, [2, 2], "an endpoint is left out");
 }

@@ -174,6 +174,7 @@ pub(super) fn of_upstream(
     name: &str,
     own: &Level<'_>,
     defaults: &Level<'_>,
+    is_plain: bool,
 ) -> (Policy, Option<PathAndQuery>) {
     let levels = [own, defaults];
     let mut policy = without_guards(&levels);
@@ -183,6 +184,11 @@ pub(super) fn of_upstream(
     let mut probe = None;
     if let Some(table) = said(&levels, |level| level.breaker.said()) {
         (policy.breaker, probe) = guards::breaker(&mut table.clone(), name, policy.timeout);
+        if probe.is_some() && !is_plain {
+            // Its checks would all fail, and so its circuit would never close again.
+            let allowed = format!("\"lazy\" for the upstream {name}: {PLAIN}");
+            table.clone().reject("recovery", &allowed);
+        }
     }
     // Whether the defaults make sense is seen where they are used.
     check(&format!("upstream {name}"), &levels, &policy, true);
@@ -212,6 +218,10 @@ pub(super) fn of_route(
     check(&format!("route {name}"), &levels, &policy, false);
     policy
 }
+
+/// What the gateway can ask by itself, beside what it passes on.
+pub(super) const PLAIN: &str =
+    "the gateway itself asks only upstreams with `url` or `endpoints` of plain HTTP/1.1";
 
 fn without_guards(levels: &[&Level<'_>]) -> Policy {
     Policy {

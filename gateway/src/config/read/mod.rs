@@ -15,7 +15,11 @@ mod upstream;
 
 use service_kit::config::Section;
 
-use super::{keys::ROOT, model::Gateway, validated::ProductDetails};
+use super::{
+    keys::ROOT,
+    model::{Discovery, Gateway, Protocol, Upstream},
+    validated::ProductDetails,
+};
 use fields::Fields;
 use levels::Level;
 use names::Names;
@@ -44,13 +48,14 @@ pub fn read(root: &mut Section<'_>) -> Gateway {
         })
         .unzip();
     for (upstream, level) in upstreams.iter_mut().zip(&levels) {
-        (upstream.policy, upstream.probe) = levels::of_upstream(&upstream.name, level, &defaults);
+        (upstream.policy, upstream.probe) =
+            levels::of_upstream(&upstream.name, level, &defaults, is_plain(upstream));
     }
 
     let names = Names::of(&upstreams);
     let product_details = fields
         .table("product_details")
-        .map(|mut table| product_details(&mut table, &names));
+        .map(|mut table| product_details(&mut table, &names, &upstreams));
     let guards = routes::Guards {
         upstreams: &upstreams,
         levels: &levels,
@@ -79,9 +84,32 @@ fn refuse_faults(root: &mut Section<'_>) {
     }
 }
 
-fn product_details(table: &mut Fields<'_>, names: &Names) -> Option<ProductDetails> {
-    let product = names.find(table, "product");
-    let recommendations = names.find(table, "recommendations");
+/// Whether the gateway's own client can ask it.
+fn is_plain(upstream: &Upstream) -> bool {
+    let Discovery::Static(endpoints) = &upstream.discovery else {
+        return false;
+    };
+    upstream.protocol != Protocol::Http2 && endpoints.iter().all(|endpoint| !endpoint.https)
+}
+
+fn product_details(
+    table: &mut Fields<'_>,
+    names: &Names,
+    upstreams: &[Upstream],
+) -> Option<ProductDetails> {
+    let mut find = |key| {
+        let found = names.find(table, key)?;
+        if upstreams
+            .get(found.index())
+            .is_some_and(|upstream| !is_plain(upstream))
+        {
+            let allowed = format!("another upstream: {}", levels::PLAIN);
+            table.reject(key, &allowed);
+        }
+        Some(found)
+    };
+    let product = find("product");
+    let recommendations = find("recommendations");
     let fallback = table.flag("fallback");
     Some(ProductDetails {
         product: product?,

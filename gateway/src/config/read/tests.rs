@@ -620,3 +620,27 @@ fn listeners_limits_and_forwarding() {
         ],
     );
 }
+
+/// A check that cannot succeed would keep the circuit open for ever.
+#[test]
+fn the_gateway_asks_only_what_its_own_client_can_ask() {
+    for place in [
+        "url = \"https://a.example\"",
+        "endpoints = [\"http://a.example\", \"https://b.example\"]",
+        "url = \"http://a.example\"\nprotocol = \"http2\"",
+        "discovery = { kind = \"dns\", name = \"a.example\", port = 80 }",
+    ] {
+        let probed =
+            "breaker = { consecutive_failures = 1, recovery = \"probe\", probe_path = \"/\" }";
+        refused(
+            &format!("[upstreams.a]\n{place}\n{probed}\n{ONE_ROUTE}"),
+            &[("upstreams.a.breaker.recovery", "plain HTTP/1.1")],
+        );
+        let page = "[product_details]\nproduct = \"a\"\nrecommendations = \"b\"";
+        let other = "[upstreams.b]\nurl = \"http://b.example\"";
+        refused(
+            &format!("[upstreams.a]\n{place}\n{other}\n{page}\n{ONE_ROUTE}"),
+            &[("product_details.product", "plain HTTP/1.1")],
+        );
+    }
+}

@@ -185,6 +185,10 @@ impl Body for Outgoing {
         let polled = match &mut this.content {
             Content::Empty => return Poll::Ready(None),
             Content::Stream(stream) => stream.poll(cx),
+            // Nobody waits for what becomes of it, and it is not the client's fault.
+            Content::Replayed(reading) if reading.is_over() => {
+                return Poll::Ready(Some(Err(RequestBodyError::Broken(None))));
+            }
             Content::Replayed(reading) => reading.poll(cx),
         };
         this.exchange.set_waits_for_client(polled.is_pending());

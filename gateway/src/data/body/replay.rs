@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
@@ -12,10 +12,12 @@ use http_body::{Frame, SizeHint};
 
 use super::{RequestBodyError, outgoing::Stream};
 
-/// One reading of a body that may be read several times, one after the other.
+/// One reading of a body that may be read several times, one after the other: where one begins, the one before it is over.
 #[derive(Debug)]
 pub(super) struct Reading {
     kept: Rc<RefCell<Kept>>,
+    // Which reading it is; known once it has begun.
+    turn: Option<u64>,
     next: usize,
     ended: bool,
 }
@@ -28,6 +30,9 @@ struct Kept {
     room: usize,
     // More has come than may be kept: there is no other reading than the one that is under way.
     overflowed: bool,
+    turn: u64,
+    // Who waits for more.
+    waiting: Option<Waker>,
 }
 
 impl Reading {
@@ -39,9 +44,12 @@ impl Reading {
             trailers: None,
             room,
             overflowed: false,
+            turn: 0,
+            waiting: None,
         };
         Self {
             kept: Rc::new(RefCell::new(kept)),
+            turn: None,
             next: 0,
             ended: false,
         }
@@ -51,9 +59,17 @@ impl Reading {
     pub(super) fn again(&self) -> Self {
         Self {
             kept: self.kept.clone(),
+            turn: None,
             next: 0,
             ended: false,
         }
+    }
+
+    /// Whether another one has begun. An upstream that answered before it had the whole request may still be reading it, on a connection that
+    /// is no longer waited for: what it took would be missing in the other reading, which would not even hear of it.
+    pub(super) fn is_over(&self) -> bool {
+        self.turn
+            .is_some_and(|turn| turn != self.kept.borrow().turn)
     }
 
     /// Whether another reading would get all of it.
@@ -66,6 +82,18 @@ impl Reading {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         let kept = &mut *self.kept.borrow_mut();
+        if self.turn.is_none() {
+            kept.turn += 1;
+            self.turn = Some(kept.turn);
+            // Of the reading before this one, which shall notice that it is over.
+            if let Some(waiting) = kept.waiting.take() {
+                waiting.wake();
+            }
+            // It was whole when this one was wanted, but the reading before has gone on since then. Part of a body is none.
+            if kept.overflowed {
+                return Poll::Ready(Some(Err(RequestBodyError::Broken(None))));
+            }
+        }
         if let Some(piece) = kept.pieces.get(self.next) {
             self.next += 1;
             return Poll::Ready(Some(Ok(Frame::data(piece.clone()))));
@@ -92,7 +120,10 @@ impl Reading {
                 kept.source = None;
                 self.ended = true;
             }
-            Poll::Pending => {}
+            Poll::Pending => match &mut kept.waiting {
+                Some(waiting) => waiting.clone_from(cx.waker()),
+                none => *none = Some(cx.waker().clone()),
+            },
         }
         polled
     }
@@ -200,6 +231,43 @@ mod tests {
         let third = second.copy().unwrap();
         assert_eq!(all(second).await.0, "two");
         assert_eq!(all(third).await.0, "one two");
+    }
+
+    /// As on a connection whose answer came too early, and is read no more.
+    #[tokio::test]
+    async fn a_reading_that_goes_on_takes_nothing_from_the_next() {
+        let (sender, incoming) = coming().await;
+        let mut first = Outgoing::new(incoming, 100, None, exchange()).kept(4);
+        let mut second = first.copy().unwrap();
+        sender.send(data("one ")).unwrap();
+        assert_eq!(next(&mut first).await, "one ");
+        let going_on = tokio::task::LocalSet::new();
+        let ended = going_on.spawn_local(async move { first.frame().await });
+        going_on
+            .run_until(async {
+                tokio::task::yield_now().await;
+                assert_eq!(next(&mut second).await, "one ");
+                // Nothing has come; that the other one has begun is enough.
+                let ended = ended.await.unwrap().unwrap();
+                assert!(matches!(ended, Err(RequestBodyError::Broken(None))));
+                assert!(second.exchange().request_body_error().is_none());
+                sender.send(data("and more than is kept")).unwrap();
+                drop(sender);
+                assert_eq!(all(second).await.0, "and more than is kept");
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn what_is_no_longer_whole_is_not_sent_in_part() {
+        let mut first = outgoing(vec![data("1234"), data("5678"), data("9")]).await;
+        first = first.kept(7);
+        let mut second = first.copy().unwrap();
+        assert_eq!(next(&mut first).await, "1234");
+        assert!(second.is_kept());
+        assert_eq!(next(&mut first).await, "5678");
+        let error = second.frame().await.unwrap().unwrap_err();
+        assert!(matches!(error, RequestBodyError::Broken(None)), "{error}");
     }
 
     #[tokio::test]

@@ -135,6 +135,12 @@ where
                     .poll(cx)
                     .map(|()| Some(Err(TotalTimeout.into())))
             }
+            // A body that always has more is cut off as well; what has ended in time has ended.
+            (Poll::Ready(Some(Ok(_))), Some(deadline))
+                if tokio::time::Instant::now() >= (*deadline).into() =>
+            {
+                Poll::Ready(Some(Err(TotalTimeout.into())))
+            }
             (polled, _) => polled,
         }
     }
@@ -159,5 +165,36 @@ where
             }
             Content::Own { body } => body.size_hint(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, time::Duration};
+
+    use futures_util::stream;
+    use http_body_util::{BodyExt, StreamBody};
+
+    use super::*;
+
+    /// Always there when it is asked for: what limits it is the client.
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_waits_is_cut_off_in_time() {
+        let endless =
+            stream::repeat_with(|| Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"more"))));
+        let limit = Duration::from_secs(3);
+        let began = tokio::time::Instant::now();
+        let deadline = (began + limit).into_std();
+        let mut body = ResponseBody::upstream(StreamBody::new(endless)).until(Some(deadline));
+        let error = loop {
+            match body.frame().await {
+                Some(Ok(_)) => tokio::time::advance(Duration::from_secs(1)).await,
+                Some(Err(error)) => break error,
+                None => unreachable!("it is endless"),
+            }
+            assert!(began.elapsed() < limit * 2, "it goes on");
+        };
+        assert!(error.is::<TotalTimeout>(), "{error}");
+        assert_eq!(began.elapsed(), limit);
     }
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{Method, Request, Response, StatusCode};
-use tower::BoxError;
+use tower::{BoxError, timeout::error::Elapsed};
 use tower_breaker::classify::{Classify, ClassifyCall, HttpStatus, Verdict};
 
 use crate::{
@@ -37,6 +37,7 @@ pub struct RetryJudgeCall {
     rules: Arc<Rules>,
     is_repeatable: bool,
     is_kept: bool,
+    waits_for_client: bool,
 }
 
 impl RetryJudge {
@@ -70,6 +71,7 @@ where
         RetryJudgeCall {
             is_repeatable: self.may_repeat(method),
             is_kept: copy.body().is_kept(),
+            waits_for_client: copy.body().exchange().waits_for_client(),
             rules: self.rules.clone(),
         }
     }
@@ -81,6 +83,8 @@ impl<B> ClassifyCall<Response<B>, BoxError> for RetryJudgeCall {
             Ok(response) if self.rules.statuses.contains(&response.status()) => self.is_repeatable,
             Ok(_) => return Verdict::Success,
             Err(error) if RequestBodyError::find(&**error).is_some() => false,
+            // The client holds back its body, and would from another endpoint, too.
+            Err(error) if error.is::<Elapsed>() && self.waits_for_client => false,
             // Nobody was asked. There will be nobody in a moment either, and the budget is for those who can be helped.
             Err(error) if error.is::<NoneAvailable>() => false,
             Err(error) if error.is::<ConnectError>() || was_not_processed(&**error) => true,

@@ -19,7 +19,7 @@ use crate::{
     config::model::{Balancer, HashOn},
     data::{
         body::{Outgoing, RequestBodyError},
-        endpoints::{EndpointId, Moment, Wanted, hash_key},
+        endpoints::{EndpointId, InFlight, Moment, Wanted, hash_key},
         exchange::Exchange,
         headers::{hide_endpoint, set_host},
         retry::Copies,
@@ -60,7 +60,7 @@ pub async fn send(
     if let Some(limit) = patience.head {
         in_flight = in_flight.within(limit);
     }
-    let mut trying = Trying::begin(&exchange, in_flight.endpoint().id());
+    let mut trying = Trying::begin(&exchange, in_flight);
     set_host(
         request.headers_mut(),
         &config.host,
@@ -72,8 +72,9 @@ pub async fn send(
         *request.uri_mut() = prefixed;
     }
     *request.version_mut() = Version::HTTP_11;
-    match attempt(&node, request, &exchange).await {
-        Ok((mut response, lease)) => {
+    let attempted = attempt(&node, request, &exchange).await;
+    match (attempted, trying.in_flight.take()) {
+        (Ok((mut response, lease)), Some(mut in_flight)) => {
             let now = Moment::now();
             in_flight.answered(now);
             let is_failure = HttpStatus::is_failure(response.status());
@@ -98,7 +99,7 @@ pub async fn send(
             }
             Ok(response)
         }
-        Err(error) => {
+        (Err(error), Some(in_flight)) => {
             let verdict = match RequestBodyError::find(&*error) {
                 Some(_) => Verdict::Ignore,
                 None => Verdict::Failure,
@@ -106,6 +107,9 @@ pub async fn send(
             in_flight.finish(verdict, Moment::now());
             Err(error)
         }
+        // It is taken here alone.
+        (Ok(_), None) => Err("an attempt that is not counted".into()),
+        (Err(error), None) => Err(error),
     }
 }
 
@@ -113,15 +117,19 @@ pub async fn send(
 struct Trying<'e> {
     exchange: &'e Exchange,
     endpoint: EndpointId,
+    // Until the head of the answer is there.
+    in_flight: Option<InFlight>,
     succeeded: bool,
 }
 
 impl<'e> Trying<'e> {
-    fn begin(exchange: &'e Exchange, endpoint: EndpointId) -> Self {
+    fn begin(exchange: &'e Exchange, in_flight: InFlight) -> Self {
+        let endpoint = in_flight.endpoint().id();
         exchange.goes_to(endpoint);
         Self {
             exchange,
             endpoint,
+            in_flight: Some(in_flight),
             succeeded: false,
         }
     }
@@ -133,8 +141,15 @@ impl<'e> Trying<'e> {
 
 impl Drop for Trying<'_> {
     fn drop(&mut self) {
-        if !self.succeeded {
-            self.exchange.has_tried(self.endpoint);
+        if self.succeeded {
+            return;
+        }
+        self.exchange.has_tried(self.endpoint);
+        // Given up while the client had not sent all of its request: whoever holds back a body must not make endpoints look bad.
+        if let Some(in_flight) = self.in_flight.take()
+            && self.exchange.waits_for_client()
+        {
+            in_flight.finish(Verdict::Ignore, Moment::now());
         }
     }
 }

@@ -35,6 +35,7 @@ use super::{
     front::Begun,
     io::{ClientIo, Patience},
     resets::Resets,
+    streams::{Offered, Streams},
 };
 use crate::{
     config::model::Limits,
@@ -207,20 +208,23 @@ where
         patience,
     ));
     let resets = Resets::new(limits.http2.resets);
+    let streams = Streams::new(WRITE_PATIENCE);
     let service = {
         let (worker, facts, resets) = (worker.clone(), facts.clone(), resets.clone());
+        let streams = streams.clone();
         service_fn(move |request| {
             let turn = exchange.begin();
             let unanswered = resets.begin();
+            let offer = streams.begin();
             let (worker, facts) = (worker.clone(), facts.clone());
             async move {
                 let answer = answer(&worker, &facts, request, Some(turn)).await;
                 unanswered.answered();
-                answer
+                answer.map(|answer| answer.map(|body| Offered::new(body, offer)))
             }
         })
     };
-    let connection = http2::Builder::new(LocalExecutor)
+    let connection = http2::Builder::new(streams)
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.http2.streams)
         .max_pending_accept_reset_streams(limits.http2.resets)

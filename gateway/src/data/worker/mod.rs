@@ -12,6 +12,7 @@ mod local;
 mod resets;
 mod server;
 mod signals;
+mod streams;
 
 pub use connection::{Facts, LocalExecutor};
 pub use front::{Front, Socket};
