@@ -144,7 +144,8 @@ pub fn headers_fit(headers: &HeaderMap, bytes: usize, fields: usize) -> Result<(
 }
 
 /// Bytes of a request target that are let in when nothing else is configured.
-pub const TARGET_BYTES: usize = 8192;
+#[cfg(test)]
+const TARGET_BYTES: usize = 8192;
 
 /// Checks a request. `target_bytes` bounds path and query together.
 ///

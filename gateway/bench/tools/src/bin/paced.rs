@@ -32,18 +32,31 @@ fn main() -> std::io::Result<()> {
         std::process::exit(2);
     };
     let run = Run {
-        rate: rate.parse().expect("RATE"),
-        warm_up: Duration::from_secs_f64(warm_up.parse().expect("WARM_UP_SECONDS")),
-        measured: Duration::from_secs_f64(seconds.parse().expect("SECONDS")),
+        rate: parsed("RATE", rate),
+        warm_up: seconds_of("WARM_UP_SECONDS", warm_up),
+        measured: seconds_of("SECONDS", seconds),
         request: format!("GET / HTTP/1.1\r\nHost: {address}\r\n\r\n").into_bytes(),
     };
-    let count = connections.parse().expect("CONNECTIONS");
+    let count: usize = parsed("CONNECTIONS", connections);
     let connections = (0..count)
         .map(|_| Connection::open(address))
         .collect::<Result<Vec<_>, _>>()?;
     let tally = run.generate(connections)?;
     tally.print();
     Ok(())
+}
+
+fn parsed<T: std::str::FromStr>(name: &str, text: &str) -> T {
+    text.parse().unwrap_or_else(|_| wrong(name, text))
+}
+
+fn seconds_of(name: &str, text: &str) -> Duration {
+    Duration::try_from_secs_f64(parsed(name, text)).unwrap_or_else(|_| wrong(name, text))
+}
+
+fn wrong(name: &str, text: &str) -> ! {
+    eprintln!("paced: {name} must be a number that is not negative, not {text:?}");
+    std::process::exit(2);
 }
 
 struct Run {
