@@ -144,8 +144,7 @@ pub fn headers_fit(headers: &HeaderMap, bytes: usize, fields: usize) -> Result<(
 }
 
 /// Bytes of a request target that are let in when nothing else is configured.
-#[cfg(test)]
-const TARGET_BYTES: usize = 8192;
+pub const TARGET_BYTES: usize = 8192;
 
 /// Checks a request. `target_bytes` bounds path and query together.
 ///
